@@ -1,0 +1,164 @@
+# Europa: one Makefile for the whole tree. Each directory lists its own parts in a build.mk.
+#
+#   make                build everything into build/ and image/
+#   sudo make demo      install what is missing, build, show a virtual router forward packets
+#   sudo make check     install what is missing, build, run every test this machine can run
+#   make help           the rest
+
+VERSION := 0.1.0
+
+O        ?= build
+PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+SBINDIR  ?= $(PREFIX)/sbin
+LIBDIR   ?= $(PREFIX)/lib
+LIBEXECDIR ?= $(PREFIX)/libexec/europa
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR   ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+IMAGEDIR ?= $(LIBDIR)/europa/image
+DOCDIR   ?= $(PREFIX)/share/doc/europa
+
+CC       ?= cc
+OPT      ?= -O2 -g
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wpointer-arith -Wvla -Wno-unused-parameter
+CFLAGS   ?= $(OPT)
+# Everything includes the contract as <linux/europa.h> and the core as "core/...".
+CPPFLAGS += -D_GNU_SOURCE -DEUROPA_VERSION='"$(VERSION)"' \
+            -DEUROPA_LIBEXECDIR='"$(LIBEXECDIR)"' -DEUROPA_IMAGEDIR='"$(IMAGEDIR)"' \
+            -Ikmod/uapi -Ikmod -I.
+ALL_CFLAGS = -std=gnu11 -fno-strict-aliasing $(WARN) $(CFLAGS) $(SAN_CFLAGS)
+
+# make SAN=address builds into build/address with AddressSanitizer and UBSan; SAN=thread likewise.
+SAN      ?=
+ifneq ($(SAN),)
+O        := build/$(SAN)
+SAN_CFLAGS.address := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SAN_CFLAGS.thread  := -fsanitize=thread -fno-omit-frame-pointer
+SAN_CFLAGS := $(SAN_CFLAGS.$(SAN))
+ifeq ($(SAN_CFLAGS),)
+$(error SAN=$(SAN): not a sanitizer build that exists; use SAN=address or SAN=thread)
+endif
+endif
+
+# Quiet unless V=1.
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
+
+# $(call program,PATH-UNDER-$(O),SOURCES,LIBS): one dynamically linked program.
+define program
+$(O)/$(1): $(call objs,$(2))
+	$$(say) LD $$@
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $(3)
+DEPS += $(patsubst %.o,%.d,$(call objs,$(2)))
+endef
+
+# $(call static_program,PATH-UNDER-$(O),SOURCES,LIBS): the same, static, for what runs inside a VR.
+# Built without sanitizers, which cannot be linked statically.
+define static_program
+$(O)/$(1): $(patsubst %.c,$(O)/sobj/%.o,$(2))
+	$$(say) LD $$@
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) -std=gnu11 $$(CFLAGS) $$(LDFLAGS) -static -o $$@ $$(filter %.o %.a,$$^) $(3)
+DEPS += $(patsubst %.c,$(O)/sobj/%.d,$(2))
+endef
+
+# $(call archive,PATH-UNDER-$(O),SOURCES): a static library.
+define archive
+$(O)/$(1): $(call objs,$(2))
+	$$(say) AR $$@
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$^
+DEPS += $(patsubst %.o,%.d,$(call objs,$(2)))
+endef
+
+# Lists that the fragments add to.
+BUILD   :=      # what `make` builds
+UNIT_TESTS :=   # cmocka programs, run by `make check-unit`
+FUZZERS :=      # libFuzzer programs, each with a corpus in tests/fuzz/corpus/NAME
+INSTALL :=      # MODE:SOURCE:DESTINATION triples, the one list that install and uninstall read
+INSTALL_LINKS := # TARGET:LINK pairs
+
+include kmod/core/build.mk
+include cgroups/build.mk
+include shim/build.mk
+include runtime/build.mk
+include runtime/engine/build.mk
+include images/build.mk
+include tests/build.mk
+include docs/build.mk
+
+all: $(BUILD)
+
+$(O)/obj/%.o: %.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(CPPFLAGS_$*) $(CFLAGS_$*) -MMD -MP -c -o $@ $<
+
+$(O)/sobj/%.o: %.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -fno-strict-aliasing $(WARN) $(CFLAGS) $(CPPFLAGS) $(CPPFLAGS_$*) $(CFLAGS_$*) -MMD -MP -c -o $@ $<
+
+-include $(DEPS)
+
+demo: deps all
+	$(Q)tests/demo.sh
+
+# Packages: what building, testing and measuring need. Installs only what is missing.
+BUILD_PKGS := gcc make pkg-config libc6-dev linux-libc-dev libcap-dev libseccomp-dev libcgroup-dev \
+              libjansson-dev libmnl-dev libpcap-dev iproute2
+DEMO_PKGS  := iputils-ping iperf3 jq
+TEST_PKGS  := g++ clang libclang-rt-14-dev libcmocka-dev python3-pytest python3-scapy tcpdump ethtool \
+              traceroute iputils-arping libcap2-bin bash-completion man-db procps util-linux
+BENCH_PKGS := dpdk python3 crun bubblewrap
+
+deps:
+	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS)
+check-deps:
+	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS) $(TEST_PKGS)
+bench-deps:
+	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS) $(BENCH_PKGS)
+
+# One list of installed files feeds install and uninstall.
+install: all
+	$(Q)set -e; for f in $(INSTALL); do \
+		mode=$${f%%:*}; f=$${f#*:}; install -D -m "$$mode" "$${f%%:*}" "$(DESTDIR)$${f#*:}"; \
+	done; \
+	for l in $(INSTALL_LINKS); do \
+		mkdir -p "$(DESTDIR)$$(dirname "$${l#*:}")"; ln -sfn "$${l%%:*}" "$(DESTDIR)$${l#*:}"; \
+	done
+uninstall:
+	$(Q)for f in $(INSTALL); do f=$${f#*:}; rm -f "$(DESTDIR)$${f#*:}"; done; \
+	for l in $(INSTALL_LINKS); do rm -f "$(DESTDIR)$${l#*:}"; done; \
+	rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(IMAGEDIR)/* $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR) 2>/dev/null || :
+
+clean:
+	$(Q)rm -rf build image
+
+help:
+	@echo 'make                build everything into build/ and image/ (V=1 shows the commands)'
+	@echo 'sudo make demo      install what is missing, build, show a virtual router forward packets'
+	@echo 'sudo make check     install what is missing, build, run every test this machine can run'
+	@echo 'sudo make bench     measure, interleaved with the peers; docs/performance.md has the method'
+	@echo 'sudo make install   into PREFIX=$(PREFIX) (DESTDIR is honoured); make uninstall undoes it'
+	@echo 'sudo make link      put europa-* of this tree on the PATH; make unlink undoes it'
+	@echo 'make check-unit     the unit tests alone; make check-fuzz, make check-integration likewise'
+	@echo 'make SAN=address    build with AddressSanitizer and UBSan; SAN=thread with ThreadSanitizer'
+	@echo 'make clean          remove build/ and image/'
+
+.PHONY: all demo deps check-deps bench-deps install uninstall clean help

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known about every VR, kept as one directory each under the run directory:
+ *
+ *	/run/europa/                  0700, root's; $EUROPA_RUN_DIR instead, where it is set (tests, a second "host")
+ *	    NAME/state.json           this structure; written to a temporary file and renamed, under NAME/lock
+ *	    NAME/spec.json            what it was started with, for europa-inspect
+ *	    NAME/log, NAME/log.1      what the data plane printed (detached VRs)
+ *	    NAME/lock                 flock()ed by whoever changes the directory
+ *	    switch.sock, switch.lock, switch.log, netns/     europad's
+ *
+ * Everything read back is checked as if a stranger had written it: a truncated or foreign file is an error that
+ * names it, never a crash. A pid is believed only together with its start time.
+ */
+#ifndef EUROPA_STATE_H
+#define EUROPA_STATE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/spec.h"
+
+struct error;
+
+enum vr_status {
+	VR_CREATED,        /* resources are being made; the data plane doesn't run yet */
+	VR_RUNNING,
+	VR_PAUSED,         /* its cgroup is frozen */
+	VR_STOPPING,       /* europa-kill is at it */
+	VR_EXITED,         /* nothing runs; state and log are kept until europa-kill or --rm removes them */
+	VR_DEAD,           /* its supervisor was killed: what is left is swept by the next command that sees it */
+};
+
+/* A process that can't be mistaken for another one that got its number. */
+struct process_id {
+	pid_t pid;                 /* 0: none */
+	uint64_t start_time;       /* field 22 of /proc/PID/stat, clock ticks since boot */
+};
+
+struct vr_state {
+	char name[VR_NAME_MAX];
+	enum vr_status status;
+	char *image;
+	char *command;             /* the data plane's argv, joined, for ps */
+	int64_t created_ns, started_ns, finished_ns;   /* CLOCK_REALTIME, 0: not yet */
+	int exit_code;             /* VR_EXITED: the data plane's, 128+n for a signal */
+	struct process_id supervisor;   /* owns the region's fds and the registration */
+	struct process_id init;         /* process 1 of the VR, as the host sees it */
+	int control_fd, pool_fd;   /* the region, as fd numbers in the supervisor: open("/proc/PID/fd/N") */
+	struct vr_limits limits;
+	enum vr_switch which_switch;    /* the one that serves it: SWITCH_KMOD or SWITCH_USER */
+	char *cgroup;              /* name below each hierarchy's mount point, "europa/NAME" */
+	uint32_t uid_base;         /* host uid of the VR's root; 65536 uids from here are the VR's own */
+	unsigned vnics;
+	struct {
+		char device[16];   /* IFNAMSIZ; "" where the vNIC has none of its own */
+		char *link;        /* WHAT[,RULE] as typed, or NULL */
+		uint8_t mac[6];
+		uint16_t mtu;
+	} vnic[EUROPA_MAX_VNICS];
+	char *log;                 /* path, or NULL: stdio went to the terminal */
+	char *bundle;
+	int rm;
+};
+
+/* Path of the run directory; makes it (0700) where it isn't there. */
+int state_run_dir(char *path, size_t size, struct error *e);
+
+/* Takes a name: makes NAME/ and locks it. NAME in use: -EEXIST, and a message that says by what.
+ * A dead or exited VR of that name is swept first where it was started with --rm. Returns the lock's fd. */
+int state_claim(const char *name, struct error *e);
+/* The first of STEM-1, STEM-2, ... that is free; claimed. NAME gets it. */
+int state_claim_numbered(const char *stem, char name[VR_NAME_MAX], struct error *e);
+
+int state_write(const struct vr_state *state, struct error *e);
+/* Fills *state; a VR_RUNNING whose supervisor is gone comes back as VR_DEAD. -ENOENT: no VR of that name. */
+int state_read(const char *name, struct vr_state *state, struct error *e);
+void state_release(struct vr_state *state);
+/* Removes NAME/ and all in it. */
+int state_remove(const char *name, struct error *e);
+
+/* Names of all VRs, sorted; NULL-terminated; free() each and the array. */
+int state_list(char ***names, struct error *e);
+
+/* Takes a uid range that no other VR has: the n of 0..9999 becomes EUROPA_UID_BASE + n * 65536. */
+int state_claim_uids(const char *name, uint32_t *uid_base, struct error *e);
+#define EUROPA_UID_BASE 1000000000u
+
+int process_identify(pid_t pid, struct process_id *id);          /* reads the start time; -ESRCH: gone */
+int process_open(const struct process_id *id);                   /* a pidfd of just that process, or -ESRCH */
+
+/* Opens the VR's region read-only through its supervisor. */
+int state_open_region(const struct vr_state *state, int *control_fd, int *pool_fd, struct error *e);
+
+#endif
