@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The switch's side of one VR: its private view of the region. Nothing in struct vr is visible to the VR, and nothing
+ * that the VR can write is used but through the checks in check.c.
+ *
+ * The core asks for nothing: the caller gives memory, serialises calls on one VR (one thread in europad, a lock in the module),
+ * takes counters from the region, rings the doorbell where it is told to.
+ *
+ *   in:  port -> classify() -> rx_slot(): an EMPTY slot -> the caller copies the frame in -> rx_put() -> ... -> rx_flush()
+ *   out: tx_take(): checked frames -> the caller sends them -> tx_done(): their slots are EMPTY again
+ *
+ * vr.c (life), pool.c (free slots, owners), rx.c, tx.c, check.c, classify.c.
+ */
+#ifndef EUROPA_CORE_VR_H
+#define EUROPA_CORE_VR_H
+
+#include <linux/europa.h>
+#include "core/env.h"
+#include "core/layout.h"
+#include "core/ring.h"
+
+#define VR_BATCH 64             /* frames that tx_take gives at most in one call */
+
+/* The violations a VR may commit before it is quarantined; 64 good frames earn one back. */
+#define VR_TOLERANCE 1024
+
+struct vr {
+	struct europa_geometry geo;
+	struct europa_offsets off;
+	u8 *control, *pool;
+
+	/* private copies of where things are */
+	struct europa_header *header;
+	struct europa_slot *meta;
+	u8 *slots;
+	u8 *owners;                     /* in control: the VR may look at it */
+	struct europa_vr_stats *stats;
+	struct europa_vnic_stats *vnic_stats;
+	struct europa_vnic *vnics;
+
+	/* free slots: two stacks, so that the hottest slot is filled next */
+	u32 *free_slots, nfree_slots;
+	u32 *free_runs, nfree_runs;
+
+	struct ring alloc, free;
+	struct ring rx[EUROPA_MAX_VNICS], tx[EUROPA_MAX_VNICS];
+	u32 rx_pending[EUROPA_MAX_VNICS];    /* put, not yet flushed */
+	u32 tolerance;
+	u32 good;
+	bool quarantined, quiesced;
+};
+
+/* ---- life (vr.c) ---- */
+
+/* Bytes of private memory that vr_init and vr_adopt want as `memory`. */
+size_t vr_memory(const struct europa_geometry *geo);
+
+/* A fresh region, all zero: every slot is the switch's. geo must have passed geometry_check. */
+void vr_init(struct vr *vr, const struct europa_geometry *geo, const char *name, void *control, void *pool, void *memory);
+
+/*
+ * A region that another switch served: rings go on where they were, half-done transfers are finished or undone by the journal
+ * in the lines, owners are believed (the VR can't write them), free slots found again. -EINVAL: control doesn't hold a
+ * region of this geometry.
+ */
+int vr_adopt(struct vr *vr, const struct europa_geometry *geo, void *control, void *pool, void *memory);
+
+void vr_set_status(struct vr *vr, u32 status);
+void vr_quiesce(struct vr *vr, bool on);
+/* Occupancy into the VR's statistics; the owner map counted: what the switch and the VR have, in single slots and runs. */
+struct vr_census { u32 switch_slots, vr_slots, switch_runs, vr_runs; };
+void vr_census(const struct vr *vr, struct vr_census *census);
+void vr_refresh_stats(struct vr *vr);
+
+/* ---- receive (rx.c): towards the VR ---- */
+
+/*
+ * An EMPTY slot for a frame of `len` bytes, or -1 and the drop is counted. The slot is still the switch's; fill
+ * rx_data(vr, slot), which holds at least len bytes, and call rx_put, or rx_cancel.
+ */
+int rx_slot(struct vr *vr, u32 vnic, u32 len);
+/* Where to put the frame. */
+static inline u8 *rx_data(const struct vr *vr, u32 slot)
+{
+	return vr->slots + (u64)slot * vr->geo.slot_stride + EUROPA_HEADROOM;
+}
+/*
+ * The slot becomes the VR's when rx_flush is called. `meta` is the frame's metadata but for state, in_vnic and offset, which
+ * rx_put sets (len, flags, GSO fields, ... are the caller's).
+ */
+void rx_put(struct vr *vr, u32 vnic, u32 slot, const struct europa_slot *meta);
+void rx_cancel(struct vr *vr, u32 slot);
+/* Publishes what was put. true: ring the doorbell. */
+bool rx_flush(struct vr *vr, u32 vnic);
+
+/* ---- transmit (tx.c): from the VR ---- */
+
+struct tx_frame {
+	u32 slot;
+	u32 ports;                      /* bitmap of the vNICs it leaves by; one bit but for replicated frames */
+	const u8 *data;                 /* in the pool: may change while it is read, so read it once */
+	struct europa_slot meta;        /* checked copy */
+};
+
+/*
+ * Takes up to `max` (<= VR_BATCH) frames from a vNIC's tx ring. What fails a check is counted, its slot reclaimed where
+ * it is the VR's to give, and left out. *looked: entries consumed (0: the ring is empty, or the VR is not served).
+ */
+u32 tx_take(struct vr *vr, u32 vnic, struct tx_frame *frames, u32 max, u32 *looked);
+/* The frames have left (or were dropped: count that before): their slots are EMPTY and free. */
+void tx_done(struct vr *vr, const struct tx_frame *frames, u32 n);
+
+/* ---- pool (pool.c) ---- */
+
+/* Takes dropped slots back from the free ring, at most `budget`; tops up the alloc ring. Returns entries moved. true in
+ * *wake: somebody waits for alloc. */
+u32 pool_turn(struct vr *vr, u32 budget);
+
+/* ---- sleep ---- */
+/* Announces on every tx ring and the free ring that the switch will sleep; true: there is work, don't. */
+bool vr_sleep(struct vr *vr);
+void vr_awake(struct vr *vr);
+bool vr_has_work(struct vr *vr);
+
+/* ---- check.c: the only functions that read what the VR can write ---- */
+
+/* Reads the slot's metadata once into *meta and checks it for transmit. EUROPA_DROPS: good; else the cause. */
+enum europa_drop check_tx(const struct vr *vr, u32 slot, struct europa_slot *meta);
+/* Counts a violation; may quarantine the VR. vnic: EUROPA_MAX_VNICS for the free ring. */
+void vr_violation(struct vr *vr, u32 vnic, enum europa_drop cause, u32 n);
+
+#endif
