@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor's line to the switch that serves its VR: EuropaKM through /dev/europa, or europad through its socket,
+ * started where it isn't there. One struct backend is one registration: closing it gives back all that the switch holds.
+ */
+#ifndef EUROPA_BACKEND_H
+#define EUROPA_BACKEND_H
+
+#include "runtime/region.h"
+#include "runtime/spec.h"
+
+struct error;
+
+struct backend {
+	enum vr_switch which;           /* SWITCH_KMOD or SWITCH_USER, never SWITCH_AUTO */
+	int fd;                         /* poll it: POLLHUP means that the switch has died */
+	int netns;                      /* where the VR's devices live */
+};
+
+/* Which one SWITCH_AUTO means on this host; asking for what isn't there is an error. */
+int backend_choose(enum vr_switch wanted, enum vr_switch *which, struct error *e);
+
+/* Connects (starting europad, racing others politely) and registers the region; europad's devices appear in the network
+ * namespace of the calling process. */
+int backend_register(struct backend *b, enum vr_switch which, const struct region *region, const char *name, struct error *e);
+/* After POLLHUP: the same with a new switch, which takes the region over; then attach every vNIC again. */
+int backend_adopt(struct backend *b, const struct region *region, const char *name, struct error *e);
+
+/* vnic->mac, mtu and the device's name come back as they are. device[16]: wanted name in, name out. */
+int backend_attach(struct backend *b, unsigned n, struct vr_vnic *vnic, char device[16], struct error *e);
+int backend_detach(struct backend *b, unsigned n, struct error *e);
+int backend_quiesce(struct backend *b, int on, struct error *e);
+/* Brings occupancy in the region's statistics up to date. */
+int backend_refresh(struct backend *b, struct error *e);
+void backend_close(struct backend *b);
+
+#endif
