@@ -93,6 +93,7 @@ FUZZERS :=      # libFuzzer programs, each with a corpus in tests/fuzz/corpus/NA
 INSTALL :=      # MODE:SOURCE:DESTINATION triples, the one list that install and uninstall read
 INSTALL_LINKS := # TARGET:LINK pairs
 
+include tests/fuzz/build.mk
 include kmod/core/build.mk
 include cgroups/build.mk
 include shim/build.mk

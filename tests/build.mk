@@ -1,1 +1,1 @@
-# parts of tests/
+# Tests, measurements and what they need. tests/check.sh has the order and the counting.
