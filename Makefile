@@ -117,7 +117,9 @@ $(O)/sobj/%.o: %.c
 
 -include $(DEPS)
 
-demo: deps all
+# Packages first, then a make of its own: the fragments may ask pkg-config while they are read.
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/demo.sh
 
 # Packages: what building, testing and measuring need. Installs only what is missing.

@@ -1,1 +1,53 @@
-# Tests, measurements and what they need. tests/check.sh has the order and the counting.
+# Tests, measurements and what they need. tests/check.sh has the order and the counting, tests/bench/bench.py the measuring.
+
+# The unit tests that run threads against each other are run under ThreadSanitizer as well.
+TSAN_TESTS ?= $(foreach t,$(UNIT_TESTS),$(if $(findstring stress,$(notdir $(t))),$(t)))
+FUZZERS := $(sort $(notdir $(FUZZERS)))
+FUZZ_PROGRAMS := $(FUZZERS:%=$(O)/fuzz/%)
+
+unit-programs: $(UNIT_TESTS)
+tsan-programs: $(TSAN_TESTS)
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+# What only tests and measurements run. (udpgen and recvfrom_fwd are described in docs/performance.md.)
+$(eval $(call program,tests/udpgen,tests/bench/udpgen.c,-lpthread))
+$(eval $(call program,tests/recvfrom_fwd,tests/bench/recvfrom_fwd.c,))
+$(eval $(call program,tests/tcpstream,tests/integration/tcpstream.c,-lpthread))
+$(eval $(call static_program,tests/hostile,tests/integration/hostile.c,))
+INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile)
+BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen recvfrom_fwd)
+
+CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \
+        FUZZERS='$(FUZZERS)' tests/check.sh
+
+# Packages first, in a make of their own: the fragments may ask pkg-config while they are read.
+check: check-deps
+	$(Q)$(MAKE) --no-print-directory check-all
+check-all: all unit-programs fuzz-programs $(INTEGRATION_PROGRAMS)
+	$(CHECK) unit san fuzz checks integration
+check-unit: unit-programs
+	$(CHECK) unit
+check-san:
+	$(CHECK) san
+check-fuzz: fuzz-programs
+	$(CHECK) fuzz
+check-static: all
+	$(CHECK) checks
+check-integration: all $(INTEGRATION_PROGRAMS)
+	$(CHECK) integration
+
+bench: bench-deps
+	$(Q)$(MAKE) --no-print-directory bench-all
+bench-all: all $(BENCH_PROGRAMS)
+	$(Q)/usr/bin/python3 tests/bench/bench.py --build '$(O)' $(BENCH_ARGS)
+
+# This tree's commands on the PATH, without installing.
+LINKED := $(O)/bin/europa $(COMMAND_LINKS)
+link: all
+	$(Q)for f in $(LINKED); do ln -sfn "$(CURDIR)/$$f" "/usr/local/bin/$${f##*/}"; done
+unlink:
+	$(Q)for f in $(LINKED); do l="/usr/local/bin/$${f##*/}"; \
+		case "$$(readlink "$$l")" in "$(CURDIR)"/*) rm -f "$$l" ;; esac; done
+
+.PHONY: check check-all check-unit check-san check-fuzz check-static check-integration bench bench-all link unlink \
+        unit-programs tsan-programs fuzz-programs

@@ -8,7 +8,7 @@ missing=
 for package in "$@"; do
 	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
 	case "$status" in
-	*installed) ;;
+	installed | triggers-awaited | triggers-pending) ;;
 	*) missing="$missing $package" ;;
 	esac
 done

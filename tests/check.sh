@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# tests/check.sh SUITE...: runs the suites that `make check` is made of, and ends with one line that sums up all of them:
+#
+#	N passed, N failed, N skipped
+#
+# Exit status 0 only where nothing failed and something passed. Whatever is skipped says so, with the reason, again at the end.
+#
+#   unit         the cmocka programs in $UNIT_TESTS
+#   san          the same under AddressSanitizer and UBSan; $TSAN_TESTS under ThreadSanitizer
+#   fuzz         each fuzzer in $FUZZERS, its corpus and then $FUZZ_SECONDS of new input
+#   checks       what can be checked without running the product (tests/checks.sh)
+#   integration  pytest: the product itself, in network namespaces
+set -u
+export LC_ALL=C.UTF-8
+cd "$(dirname "$0")/.." || exit 1
+
+O=${O:-build}
+MAKE=${MAKE:-make}
+FUZZ_SECONDS=${FUZZ_SECONDS:-15}
+PYTHON=/usr/bin/python3
+out=$O/check
+mkdir -p "$out"
+
+passed=0 failed=0 skipped=0
+failures=() skips=()
+
+pass() { passed=$((passed + 1)); printf '  ok    %s\n' "$1"; }
+fail() { failed=$((failed + 1)); failures+=("$1"); printf '  FAIL  %s\n' "$1"; }
+skip() { skipped=$((skipped + 1)); skips+=("$1: $2"); printf '  SKIP  %s: %s\n' "$1" "$2"; }
+title() { printf '\n== %s\n' "$1"; }
+show() { sed 's/^/        /' "$1" | tail -n "${2:-40}"; }
+
+# TITLE LOG STATUS: counts the lines of a TAP log. A program that died, or that failed without saying where, is a failure too.
+count_tap()
+{
+	local title=$1 log=$2 status=$3 good bad skips_here line
+
+	skips_here=$(grep -ciE '^ok\b.*# *skip' "$log")
+	good=$(($(grep -cE '^ok\b' "$log") - skips_here))
+	bad=$(grep -cE '^not ok\b' "$log")
+	if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
+		bad=1
+		printf 'not ok: exit status %s\n' "$status" >>"$log"
+	elif [ "$status" = 0 ] && [ $((good + bad + skips_here)) = 0 ]; then
+		good=1          # no TAP: one test, which passed
+	fi
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	while read -r line; do
+		skip "$title" "${line#*# }"
+	done < <(grep -iE '^ok\b.*# *skip' "$log")
+	if [ "$bad" != 0 ]; then
+		failures+=("$title: $bad failed, see $log")
+		printf '  FAIL  %s: %s passed, %s failed\n' "$title" "$good" "$bad"
+		show "$log"
+	else
+		printf '  ok    %s: %s passed\n' "$title" "$good"
+	fi
+}
+
+# PREFIX PROGRAM [WRAPPER...]
+run_unit()
+{
+	local program=$2 name log status
+	name=$1${program##*/}
+	log=$out/${name//[ \/]/-}.tap
+	shift 2
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 300 "$@" "$program" >"$log" 2>&1 </dev/null
+	status=$?
+	count_tap "$name" "$log" $status
+}
+
+suite_unit()
+{
+	title "unit tests"
+	local program
+	for program in $UNIT_TESTS; do
+		run_unit "" "$program"
+	done
+}
+
+# SANITIZER TARGET: builds under build/SANITIZER.
+build_san()
+{
+	local log=$out/build-$1.log
+	if ! $MAKE --no-print-directory SAN="$1" "$2" >"$log" 2>&1; then
+		fail "build with SAN=$1"
+		show "$log"
+		return 1
+	fi
+}
+
+suite_san()
+{
+	local program no_aslr=
+	title "unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+	export UBSAN_OPTIONS=print_stacktrace=1
+	if build_san address unit-programs; then
+		for program in $UNIT_TESTS; do
+			run_unit "address " "build/address/${program#"$O"/}"
+		done
+	fi
+	title "stress under ThreadSanitizer"
+	# The sanitizer's shadow memory does not fit beside a fully randomised address space.
+	setarch "$(uname -m)" -R true 2>/dev/null && no_aslr="setarch $(uname -m) -R"
+	if [ -z "$TSAN_TESTS" ]; then
+		fail "no program in TSAN_TESTS"
+	elif build_san thread tsan-programs; then
+		for program in $TSAN_TESTS; do
+			run_unit "thread " "build/thread/${program#"$O"/}" $no_aslr
+		done
+	fi
+}
+
+suite_fuzz()
+{
+	local name log corpus extra
+	title "fuzzers, $FUZZ_SECONDS s each"
+	export ASAN_OPTIONS=detect_leaks=1
+	for name in $FUZZERS; do
+		log=$PWD/$out/fuzz-$name.log
+		corpus=$out/corpus/$name
+		mkdir -p "$corpus" "$out/crash"
+		extra=
+		[ -f "tests/fuzz/$name.dict" ] && extra="-dict=tests/fuzz/$name.dict"
+		[ -f "tests/fuzz/$name.options" ] && extra="$extra $(cat "tests/fuzz/$name.options")"
+		if timeout -k 10 $((FUZZ_SECONDS * 3 + 60)) "$O/fuzz/$name" -max_total_time="$FUZZ_SECONDS" -timeout=10 \
+			-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$out/crash/$name-" $extra \
+			"$corpus" $(ls -d "tests/fuzz/corpus/$name" 2>/dev/null) >"$log" 2>&1 </dev/null; then
+			pass "fuzz $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs"
+		else
+			fail "fuzz $name, see $log and $out/crash/"
+			show "$log" 30
+		fi
+	done
+}
+
+suite_checks()
+{
+	local log name verdict reason
+	title "checks"
+	for name in $(tests/checks.sh --list); do
+		log=$out/check-$name.log
+		timeout -k 5 300 tests/checks.sh "$name" >"$log" 2>&1 </dev/null
+		case $? in
+		0) pass "$name" ;;
+		77) skip "$name" "$(tail -n 1 "$log")" ;;
+		*) fail "$name"; show "$log" ;;
+		esac
+	done
+}
+
+suite_integration()
+{
+	local xml=$out/integration.xml log=$out/integration.log counts
+	title "integration tests"
+	if [ "$(id -u)" != 0 ]; then
+		skip "integration" "needs root: network namespaces, mounts, cgroups"
+		return
+	fi
+	rm -f "$xml"
+	timeout -k 30 1500 $PYTHON -m pytest -p no:cacheprovider tests/integration --junit-xml="$xml" -q -rs --tb=short \
+		--durations=10 ${PYTEST_ARGS:-} </dev/null 2>&1 | tee "$log" | sed 's/^/  /'
+	counts=$($PYTHON tests/junit.py "$xml" "$out/integration.skips")
+	if [ -z "$counts" ]; then
+		fail "integration: pytest did not finish, see $log"
+		return
+	fi
+	read -r good bad skipped_here <<<"$counts"
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	skipped=$((skipped + skipped_here))
+	[ "$bad" = 0 ] || failures+=("integration: $bad failed, see $log")
+	while IFS= read -r line; do
+		skips+=("$line")
+	done <"$out/integration.skips"
+}
+
+trap 'echo "interrupted"; exit 130' INT TERM
+UNIT_TESTS=${UNIT_TESTS:-} TSAN_TESTS=${TSAN_TESTS:-} FUZZERS=${FUZZERS:-}
+for suite in "$@"; do
+	"suite_$suite"
+done
+
+echo
+for line in ${skips[@]+"${skips[@]}"}; do
+	printf 'SKIPPED  %s\n' "$line"
+done
+for line in ${failures[@]+"${failures[@]}"}; do
+	printf 'FAILED   %s\n' "$line"
+done
+printf '%s passed, %s failed, %s skipped\n' $passed $failed $skipped
+[ $failed = 0 ] && [ $passed -gt 0 ]
