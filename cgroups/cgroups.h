@@ -16,7 +16,7 @@
 struct error;
 struct cgroup_set;             /* a VR's group in all hierarchies */
 
-/* What is mounted: one of "v1", "v2", "hybrid". Read once and kept. */
+/* What is mounted: one of "v1", "v2", "hybrid", or "none". Read once and kept. */
 const char *cgroups_layout(void);
 
 /* Makes the group with its limits. It must not exist (-EEXIST), and nothing is left when this fails.
@@ -28,12 +28,19 @@ void cgroups_close(struct cgroup_set *set);
 
 /* An fd for clone3(CLONE_INTO_CGROUP), or -ENOTSUP where v1 hierarchies hold the limits: then cgroups_enter(). */
 int cgroups_clone_fd(const struct cgroup_set *set);
-/* Moves a process, with all its threads. Refuses a frozen group (-EBUSY). */
+/*
+ * Moves a process, with all its threads. Refuses a frozen group (-EBUSY). After a failure the process may be in some of
+ * the hierarchies: end it.
+ * pid 0 is the caller, and much the fastest way in where cgroups_clone_fd() has none: a single thread that moves itself
+ * takes 0.2 ms, where moving another process makes the kernel wait for an RCU grace period (10 ms and more). So a new
+ * child enters by itself, before anything else. What it needs was opened by cgroups_create()/_open(): it may already be
+ * in a user or mount namespace of its own. A cgroup namespace is to be unshared afterwards.
+ */
 int cgroups_enter(struct cgroup_set *set, pid_t pid, struct error *e);
 
-/* Changes what is not 0 (or NULL) in limits; all or nothing. UINT32_MAX / UINT64_MAX lift a limit. */
+/* Changes what is not 0 (or NULL) in limits; all or nothing. UINT32_MAX / UINT64_MAX lift a limit, "" lifts the cpuset. */
 int cgroups_update(struct cgroup_set *set, const struct vr_limits *limits, struct error *e);
-/* What is in force now. */
+/* What is in force now, 0 or NULL: no limit. limits->cpuset is to be freed. */
 int cgroups_limits(struct cgroup_set *set, struct vr_limits *limits, struct error *e);
 
 int cgroups_freeze(struct cgroup_set *set, struct error *e);   /* returns when all is frozen; thaws where it can't */
