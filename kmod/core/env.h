@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * All that the core asks of its surroundings, on one screen: fixed-width types, single reads and writes of shared words,
- * acquire, release and the full barrier, branch hints, memcpy and memset. Kernel words on both sides. The core's only
+ * acquire, release and the full barrier, branch and prefetch hints, memcpy and memset. Kernel words on both sides. The core's only
  * #ifdef __KERNEL__ is here.
  */
 #ifndef EUROPA_CORE_ENV_H
@@ -11,6 +11,7 @@
 
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/nospec.h>
 #include <linux/prefetch.h>
 #include <linux/string.h>
 #include <linux/types.h>
@@ -20,6 +21,7 @@
 #else
 
 #include <errno.h>
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,10 +34,10 @@ extern void *memset(void *, int, size_t);
 extern int memcmp(const void *, const void *, size_t);
 #endif
 
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the region is little-endian, and so must be the machine"
@@ -53,6 +55,15 @@ typedef uint64_t u64;
 #endif
 #define prefetch(p)             __builtin_prefetch((p), 0, 3)
 #define prefetchw(p)            __builtin_prefetch((p), 1, 3)
+
+/* index where it is < size, else 0; computed, not branched to, so that a CPU that guesses the branch wrong reads nothing beyond. */
+static inline u32 array_index_nospec(u32 index, u32 size)
+{
+	u64 at = index;
+
+	__asm__("" : "+r"(at));         /* the compiler mustn't derive the mask from a comparison made before */
+	return index & (u32)((int64_t)(at - size) >> 63);
+}
 
 static inline u16 be16_to_cpup(const void *p)
 {

@@ -21,6 +21,17 @@ void geometry_choose(struct europa_geometry *geo, u32 vnics, u32 slots, u32 slot
 /* Offsets and sizes. geo must have passed geometry_check; sizes are multiples of the page size 4096. */
 void layout_compute(const struct europa_geometry *geo, struct europa_offsets *off);
 
+/* Entries of a ring: bytes from control_rings (rx, alloc) or pool_rings (tx, free). */
+static inline u32 layout_ring(const struct europa_geometry *geo, u32 ring)
+{
+	return ring < 2 ? 0 : 4 * (geo->pool_ring_size + (ring - 2) / 2 * geo->ring_size);
+}
+
+static inline u32 layout_ring_size(const struct europa_geometry *geo, u32 ring)
+{
+	return ring < 2 ? geo->pool_ring_size : geo->ring_size;
+}
+
 static inline u32 geometry_indexes(const struct europa_geometry *geo)
 {
 	return geo->nslots + geo->nruns * geo->run_slots;

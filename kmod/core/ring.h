@@ -38,11 +38,7 @@
 
 #include <linux/europa.h>
 
-#ifdef EUROPA_INSTALLED
-#include <europa/env.h>
-#else
 #include "core/env.h"
-#endif
 
 struct ring {
 	u32 *entries;

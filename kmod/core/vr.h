@@ -41,12 +41,13 @@ struct vr {
 	/* free slots: two stacks, so that the hottest slot is filled next */
 	u32 *free_slots, nfree_slots;
 	u32 *free_runs, nfree_runs;
+	u32 nindexes;                   /* geometry_indexes */
 
 	struct ring alloc, free;
 	struct ring rx[EUROPA_MAX_VNICS], tx[EUROPA_MAX_VNICS];
 	u32 rx_pending[EUROPA_MAX_VNICS];    /* put, not yet flushed */
-	u32 tolerance;
-	u32 good;
+	u32 tolerance;                       /* violations left */
+	u32 good;                            /* good frames since the last one earned back */
 	bool quarantined, quiesced;
 };
 
@@ -60,23 +61,40 @@ void vr_init(struct vr *vr, const struct europa_geometry *geo, const char *name,
 
 /*
  * A region that another switch served: rings go on where they were, half-done transfers are finished or undone by the journal
- * in the lines, owners are believed (the VR can't write them), free slots found again. -EINVAL: control doesn't hold a
- * region of this geometry.
+ * in the lines, owners are believed (the VR can't write them), free slots found again. A VR in quarantine stays there. Ring the
+ * doorbell once afterwards: the last switch may have died between publishing and ringing. -EINVAL: control doesn't hold
+ * a region of this geometry.
  */
 int vr_adopt(struct vr *vr, const struct europa_geometry *geo, void *control, void *pool, void *memory);
 
 void vr_set_status(struct vr *vr, u32 status);
+/* Between two rounds only, when all that was put is flushed and all that was taken is done: no slot is in flight then. */
 void vr_quiesce(struct vr *vr, bool on);
-/* Occupancy into the VR's statistics; the owner map counted: what the switch and the VR have, in single slots and runs. */
+/* The owner map counted: what the switch and the VR have, in single slots and runs. */
 struct vr_census { u32 switch_slots, vr_slots, switch_runs, vr_runs; };
 void vr_census(const struct vr *vr, struct vr_census *census);
+/* Occupancy into the VR's statistics. */
 void vr_refresh_stats(struct vr *vr);
+
+/* The switch neither fills nor takes slots of this VR now. */
+static inline bool vr_paused(const struct vr *vr)
+{
+	return vr->quarantined | vr->quiesced;
+}
+
+/* Counts frames that a port dropped; the core counts its own. */
+static inline void vr_drop(struct vr *vr, u32 vnic, enum europa_drop cause, u32 n)
+{
+	u64 *count = &vr->vnic_stats[vnic].drops[cause];
+
+	WRITE_ONCE(*count, *count + n);
+}
 
 /* ---- receive (rx.c): towards the VR ---- */
 
 /*
  * An EMPTY slot for a frame of `len` bytes, or -1 and the drop is counted. The slot is still the switch's; fill
- * rx_data(vr, slot), which holds at least len bytes, and call rx_put, or rx_cancel.
+ * rx_data(vr, slot), which holds at least len bytes, and call rx_put, or rx_cancel, before the next rx_slot of this vNIC.
  */
 int rx_slot(struct vr *vr, u32 vnic, u32 len);
 /* Where to put the frame. */
@@ -103,8 +121,9 @@ struct tx_frame {
 };
 
 /*
- * Takes up to `max` (<= VR_BATCH) frames from a vNIC's tx ring. What fails a check is counted, its slot reclaimed where
- * it is the VR's to give, and left out. *looked: entries consumed (0: the ring is empty, or the VR is not served).
+ * Takes up to `max` (<= VR_BATCH) frames from a vNIC's tx ring, and counts them as sent out of the vNICs in `ports`. What
+ * fails a check is counted as dropped, its slot reclaimed where it is the VR's to give, and left out. *looked: entries consumed
+ * (0: the ring is empty, or the VR is not served).
  */
 u32 tx_take(struct vr *vr, u32 vnic, struct tx_frame *frames, u32 max, u32 *looked);
 /* The frames have left (or were dropped: count that before): their slots are EMPTY and free. */
@@ -112,12 +131,14 @@ void tx_done(struct vr *vr, const struct tx_frame *frames, u32 n);
 
 /* ---- pool (pool.c) ---- */
 
-/* Takes dropped slots back from the free ring, at most `budget`; tops up the alloc ring. Returns entries moved. true in
- * *wake: somebody waits for alloc. */
-u32 pool_turn(struct vr *vr, u32 budget);
+/*
+ * Takes dropped slots back from the free ring, at most `budget`; tops up the alloc ring. Returns entries moved. true in
+ * *wake: ring the doorbell, the VR waits for a slot of the alloc ring.
+ */
+u32 pool_turn(struct vr *vr, u32 budget, bool *wake);
 
 /* ---- sleep ---- */
-/* Announces on every tx ring and the free ring that the switch will sleep; true: there is work, don't. */
+/* Announces on every tx ring and the free ring that the switch will sleep; true: there is work, don't. vr_awake follows. */
 bool vr_sleep(struct vr *vr);
 void vr_awake(struct vr *vr);
 bool vr_has_work(struct vr *vr);

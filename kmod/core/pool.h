@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * Inside the core: how a slot changes hands. Included by vr.c, pool.c, rx.c and tx.c.
+ *
+ * The owner map says whose a slot is; the switch alone writes it. A slot leaves the switch by a ring that the switch
+ * produces (rx, alloc) and comes back by one that it consumes (tx, free); both move the owners of a whole batch, then the
+ * ring's index. A switch may be killed between any two of these stores, and the next one must find every slot. So the
+ * batch is announced first, in the ring's line:
+ *
+ *	give, n slots to the VR                        take, n slots from the VR
+ *
+ *	1  txn_base = index, txn_count = n             1  the same
+ *	2  owners[slot of each entry] = VR             2  owners[slot of each entry] = SWITCH
+ *	3  index = txn_base + n                        3  the same
+ *	4  txn_count = 0                               4  the same
+ *
+ * The stores of one thread reach the memory that the next switch maps in program order, however the thread ends: a killed
+ * thread stops between two instructions, and what it has stored is seen by all who look later. So the compiler alone must be kept from
+ * reordering them, which is what barrier() and the release at 3 do. 1 is one store of 64 bits.
+ *
+ * What vr_adopt finds, and why it is enough:
+ *	txn_count == 0                    before 1 or after 4. Nobody was moving anything.
+ *	index == txn_base                 after 1, before 3. give: the VR hasn't seen the entries, so undo: each slot becomes the
+ *	                                  switch's. take: the VR has given them away, so finish: each slot that is still the VR's
+ *	                                  becomes the switch's, then index.
+ *	index == txn_base + txn_count     after 3, before 4. All is done. txn_count > 0, so it is not the case above.
+ * Undoing and finishing store the same values again when they are themselves interrupted and repeated.
+ *
+ * The entries of a give are in control: the VR can't have changed them. Those of a take are in pool: it can, but only to name
+ * other slots that it owns, which are then lost to itself. A slot that is the switch's is on a free stack after adopting, because the
+ * stacks are made anew from the owner map.
+ */
+#ifndef EUROPA_CORE_POOL_H
+#define EUROPA_CORE_POOL_H
+
+#include "core/vr.h"
+
+static inline void pool_announce(struct ring *r, u32 n)
+{
+	union {
+		struct { u32 base, count; };
+		u64 both;
+	} txn = { .base = r->index, .count = n };
+
+	WRITE_ONCE(*(u64 *)&r->mine->txn_base, txn.both);
+	barrier();
+}
+
+static inline void pool_announced_is_done(struct ring *r)
+{
+	barrier();
+	WRITE_ONCE(r->mine->txn_count, 0);
+}
+
+/* Hands the next n entries, written before, to the VR. */
+static inline void pool_give(struct vr *vr, struct ring *r, u32 n)
+{
+	u32 i;
+
+	pool_announce(r, n);
+	for (i = 0; i < n; i++)
+		WRITE_ONCE(vr->owners[*ring_entry(r, i)], EUROPA_OWNER_VR);
+	barrier();
+	ring_submit(r, n);
+	pool_announced_is_done(r);
+}
+
+/* The next n entries that the VR wrote, each read once, their slots' metadata on its way into the cache. */
+static inline void pool_read(const struct vr *vr, const struct ring *r, u32 *slots, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		slots[i] = READ_ONCE(*ring_entry(r, i));
+		prefetchw(&vr->meta[array_index_nospec(slots[i], vr->nindexes)]);
+	}
+}
+
+/*
+ * A slot index as read from a ring: EUROPA_DROPS and the slot is the switch's now, or why not. Beyond the last index, *slot is
+ * made 0 in a way that the CPU can't speculate past, so that the map, the metadata and the data of a slot that doesn't exist are not
+ * even looked at.
+ */
+static inline enum europa_drop pool_take(struct vr *vr, u32 *slot)
+{
+	u32 named = *slot;
+
+	*slot = array_index_nospec(named, vr->nindexes);
+	if (unlikely(named >= vr->nindexes))
+		return EUROPA_DROP_BAD_INDEX;
+	if (unlikely(vr->owners[*slot] != EUROPA_OWNER_VR))
+		return geometry_names_slot(&vr->geo, named) ? EUROPA_DROP_NOT_OWNED : EUROPA_DROP_BAD_INDEX;
+	WRITE_ONCE(vr->owners[*slot], EUROPA_OWNER_SWITCH);
+	return EUROPA_DROPS;
+}
+
+/* The next n entries are done with: all of them went through pool_take. */
+static inline void pool_taken(struct ring *r, u32 n)
+{
+	barrier();
+	ring_release(r, n);
+	pool_announced_is_done(r);
+}
+
+/* Puts a slot of the switch on its free stack. */
+static inline void pool_push(struct vr *vr, u32 slot)
+{
+	if (likely(slot < vr->geo.nslots))
+		vr->free_slots[vr->nfree_slots++] = slot;
+	else
+		vr->free_runs[vr->nfree_runs++] = slot;
+}
+
+/* The same for one that comes back from the VR. */
+static inline void pool_reclaim(struct vr *vr, u32 slot)
+{
+	WRITE_ONCE(vr->meta[slot].state, EUROPA_SLOT_EMPTY);
+	pool_push(vr, slot);
+}
+
+#endif
