@@ -30,12 +30,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-#ifdef EUROPA_INSTALLED
-#include <europa/ring.h>
-#else
 #include "core/ring.h"
-#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -112,6 +109,12 @@ static inline uint8_t *europa_data(const struct europa *eu, uint32_t slot)
 	return eu->slots + (size_t)slot * eu->slot_stride + eu->meta[slot].offset;
 }
 
+/* Starts to load the first line of a frame as it was received, for a burst that is looked at one by one. */
+static inline void europa_prefetch(const struct europa *eu, uint32_t slot)
+{
+	prefetch(eu->slots + (size_t)slot * eu->slot_stride + EUROPA_HEADROOM);
+}
+
 static inline uint32_t europa_len(const struct europa *eu, uint32_t slot)
 {
 	return eu->meta[slot].len;
@@ -145,8 +148,10 @@ static inline unsigned europa_rx(struct europa *eu, unsigned vnic, uint32_t *slo
 
 	if (!n || unlikely(n == RING_BROKEN))
 		return 0;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		slots[i] = *ring_entry(r, i);
+		prefetchw(&eu->meta[slots[i]]);
+	}
 	ring_release(r, n);
 	eu->idle_turns = 0;
 	return n;
@@ -199,7 +204,6 @@ static inline void europa_drop(struct europa *eu, const uint32_t *slots, unsigne
 /* Up to n EMPTY slots for packets of one's own: set up metadata (offset EUROPA_HEADROOM, len 0 are set), fill, europa_tx. */
 static inline unsigned europa_alloc(struct europa *eu, uint32_t *slots, unsigned n)
 {
-	static const struct europa_slot fresh = { .offset = EUROPA_HEADROOM };
 	struct ring *r = &eu->alloc;
 	unsigned i, got = ring_peek(r, n);
 
@@ -207,7 +211,8 @@ static inline unsigned europa_alloc(struct europa *eu, uint32_t *slots, unsigned
 		return 0;
 	for (i = 0; i < got; i++) {
 		slots[i] = *ring_entry(r, i);
-		eu->meta[slots[i]] = fresh;
+		memset(&eu->meta[slots[i]], 0, sizeof(struct europa_slot));
+		eu->meta[slots[i]].offset = EUROPA_HEADROOM;
 	}
 	ring_release(r, got);
 	return got;

@@ -1,0 +1,1 @@
+$(eval $(call image,nullfwd,images/nullfwd/nullfwd.c))

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Adaptive polling. A data plane that found nothing waits in one of three ways:
+ *
+ *   spin      a few microseconds, because the next packet of a burst is that near. Costs CPU time that a VR's quota may
+ *             need for packets, and that the switch may need where it has the same CPU. So what goes beyond the first
+ *             moment is paid with tokens, which flow in at 5 % of the quota; under a quota that first moment is paid, too.
+ *   nap       a short timer sleep, at rates at which several packets will have come meanwhile. The switch needn't ring.
+ *   sleep     on the doorbell, until the switch rings. An idle VR costs nothing.
+ *
+ * Which one: eu->idle_turns counts the waits since the last packet, and the rate is measured from the rx rings' indexes, so
+ * that the fast path carries no clock and no counter for this.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/private.h"
+
+#define NS_PER_MS        1000000
+
+#define FREE_TURNS       64            /* of spinning without a quota: 1 to 4 microseconds, as long as two cache misses a packet */
+#define CLOCK_TURNS      16            /* turns between two looks at the clock */
+#define SPIN_MAX_NS      50000
+#define SPIN_MIN_NS      5000
+#define TOKENS_PERMILLE  50            /* of the quota */
+#define TOKENS_SAVED_MS  20            /* how long tokens are saved up */
+
+#define NAP_PACKETS      4             /* expected during a nap, or it is no gain over the doorbell */
+#define NAP_MAX_NS       50000
+#define NAP_MIN_NS       10000
+#define NAPS             4             /* in a row without a packet, then the rate was yesterday's */
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#else
+	barrier();
+#endif
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 * NS_PER_MS + (uint64_t)now.tv_nsec;
+}
+
+/* A ring that makes no sense has nothing to read, or the wait would never end. */
+static bool packets_ready(struct europa *eu)
+{
+	for (unsigned n = 0; n < eu->nvnics; n++) {
+		if (ring_peek(&eu->rx[n], 1) == 1)
+			return true;
+	}
+	return false;
+}
+
+/* ---- pacing ---- */
+
+static bool has_quota(const struct pacer *pacer)
+{
+	return pacer->quota_permille < 1000;
+}
+
+static int64_t tokens_for(const struct pacer *pacer, uint64_t ns)
+{
+	return (int64_t)(ns * pacer->quota_permille / 1000 * TOKENS_PERMILLE / 1000);
+}
+
+void pacer_init(struct pacer *pacer)
+{
+	const char *text = getenv("EUROPA_CPU_PERMILLE");
+	long permille = text ? strtol(text, NULL, 10) : 0;
+
+	pacer->quota_permille = permille > 0 && permille < 1000 ? (uint32_t)permille : 1000;
+	pacer->tokens = tokens_for(pacer, TOKENS_SAVED_MS * NS_PER_MS);
+	pacer->refilled = pacer->sampled = clock_ns();
+}
+
+static void refill(struct pacer *pacer, uint64_t now)
+{
+	uint64_t elapsed = now - pacer->refilled;
+	int64_t most = tokens_for(pacer, TOKENS_SAVED_MS * NS_PER_MS);
+
+	/* Long enough to fill up from any debt; also keeps the multiplication small. */
+	if (elapsed > 1000ull * NS_PER_MS)
+		elapsed = 1000ull * NS_PER_MS;
+	pacer->tokens += tokens_for(pacer, elapsed);
+	if (pacer->tokens > most)
+		pacer->tokens = most;
+	pacer->refilled = now;
+}
+
+/* Measured over a millisecond at least; after a long sleep it is low, as it should be. */
+static void measure_rate(struct europa *eu, uint64_t now)
+{
+	struct pacer *pacer = &eu->priv->pacer;
+	uint64_t elapsed = now - pacer->sampled;
+	uint32_t received = 0;
+
+	if (elapsed < NS_PER_MS)
+		return;
+	for (unsigned n = 0; n < eu->nvnics; n++)
+		received += eu->rx[n].index;
+	pacer->rate = (uint32_t)((uint64_t)(received - pacer->received) * NS_PER_MS / elapsed);
+	pacer->received = received;
+	pacer->sampled = now;
+}
+
+/* ---- the three ways ---- */
+
+/* true: there are packets. */
+static bool spin(struct europa *eu)
+{
+	struct pacer *pacer = &eu->priv->pacer;
+	uint64_t start, now;
+	int64_t most = SPIN_MAX_NS * (int64_t)pacer->quota_permille / 1000;
+	bool found = false;
+
+	for (unsigned turn = 0; turn < FREE_TURNS && !has_quota(pacer); turn++) {
+		relax();
+		if (packets_ready(eu))
+			return true;
+	}
+	start = now = clock_ns();
+	measure_rate(eu, now);
+	refill(pacer, now);
+	if (most < SPIN_MIN_NS)
+		most = SPIN_MIN_NS;
+	if (most > pacer->tokens)
+		most = pacer->tokens;
+	while (!found && (int64_t)(now - start) < most) {
+		for (unsigned turn = 0; turn < CLOCK_TURNS && !found; turn++) {
+			relax();
+			found = packets_ready(eu);
+		}
+		now = clock_ns();
+	}
+	pacer->tokens -= (int64_t)(now - start);
+	return found;
+}
+
+/* How long to nap so that a good number of packets, but far from a full ring, is there afterwards. 0: not at this rate. */
+static long nap_length(const struct europa *eu)
+{
+	uint64_t rate = eu->priv->pacer.rate;
+	uint64_t length;
+
+	if (rate * NAP_MAX_NS < (uint64_t)NAP_PACKETS * NS_PER_MS)
+		return 0;
+	length = (uint64_t)eu->geometry.ring_size / 4 * NS_PER_MS / rate;
+	if (length > NAP_MAX_NS)
+		return NAP_MAX_NS;
+	return length < NAP_MIN_NS ? NAP_MIN_NS : (long)length;
+}
+
+static int nap(struct europa *eu, long ns)
+{
+	struct pacer *pacer = &eu->priv->pacer;
+	const struct timespec length = { .tv_nsec = ns };
+
+	/* The default slack of 50 us would double a nap. It is a property of the thread that waits. */
+	if (!pacer->slack_set) {
+		prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
+		pacer->slack_set = true;
+	}
+	return nanosleep(&length, NULL) < 0 ? -EINTR : 1;
+}
+
+static void drain(struct europa *eu)
+{
+	char bytes[64];
+
+	while (read(eu->doorbell_fd, bytes, sizeof(bytes)) == (ssize_t)sizeof(bytes))
+		;
+}
+
+int europa_sleep(struct europa *eu)
+{
+	for (unsigned n = 0; n < eu->nvnics; n++)
+		ring_sleep(&eu->rx[n]);
+	return packets_ready(eu) ? -EAGAIN : eu->doorbell_fd;
+}
+
+static void clear_wakeups(struct europa *eu)
+{
+	for (unsigned n = 0; n < eu->nvnics; n++)
+		ring_awake(&eu->rx[n]);
+}
+
+void europa_awake(struct europa *eu)
+{
+	clear_wakeups(eu);
+	drain(eu);
+}
+
+static int sleep_on_doorbell(struct europa *eu, int timeout_ms)
+{
+	struct pollfd doorbell = { .events = POLLIN, .fd = europa_sleep(eu) };
+	int ready;
+
+	if (doorbell.fd < 0) {
+		clear_wakeups(eu);
+		return 1;
+	}
+	ready = poll(&doorbell, 1, timeout_ms);
+	if (ready < 0) {
+		clear_wakeups(eu);
+		return -EINTR;
+	}
+	if (ready == 0) {
+		clear_wakeups(eu);
+		return packets_ready(eu);
+	}
+	europa_awake(eu);
+	/* Nobody holds the other end any more: poll would return at once for ever. */
+	if (!(doorbell.revents & POLLIN))
+		return nap(eu, NS_PER_MS);
+	return 1;
+}
+
+int europa_wait(struct europa *eu, int timeout_ms)
+{
+	uint64_t turn = eu->idle_turns++;
+	long length;
+
+	if (packets_ready(eu))
+		return 1;
+	if (timeout_ms == 0)
+		return 0;
+	if (turn == 0 && spin(eu))
+		return 1;
+	length = turn < NAPS ? nap_length(eu) : 0;
+	return length ? nap(eu, length) : sleep_on_doorbell(eu, timeout_ms);
+}
