@@ -6,7 +6,9 @@
  *	    NAME/state.json           this structure; written to a temporary file and renamed, under NAME/lock
  *	    NAME/spec.json            what it was started with, for europa-inspect
  *	    NAME/log, NAME/log.1      what the data plane printed (detached VRs)
+ *	    NAME/uids                 its range of host uids
  *	    NAME/lock                 flock()ed by whoever changes the directory
+ *	    .lock                     flock()ed while a uid range is chosen
  *	    switch.sock, switch.lock, switch.log, netns/     europad's
  *
  * Everything read back is checked as if a stranger had written it: a truncated or foreign file is an error that
@@ -67,15 +69,27 @@ struct vr_state {
 int state_run_dir(char *path, size_t size, struct error *e);
 
 /* Takes a name: makes NAME/ and locks it. NAME in use: -EEXIST, and a message that says by what.
- * A dead or exited VR of that name is swept first where it was started with --rm. Returns the lock's fd. */
+ * A dead VR of that name is swept first, and is out of the way where it was started with --rm. Returns the lock's fd,
+ * to be closed when the first state_write() has said what the VR is: as long as it is open, others wait for it. */
 int state_claim(const char *name, struct error *e);
 /* The first of STEM-1, STEM-2, ... that is free; claimed. NAME gets it. */
 int state_claim_numbered(const char *stem, char name[VR_NAME_MAX], struct error *e);
 
+/* Locks a VR's directory to read, change and write its state. -ENOENT: no VR of that name. Returns the lock's fd. */
+int state_lock(const char *name, struct error *e);
+/* Takes the lock for itself where the calling process doesn't hold it by state_claim() or state_lock(). */
 int state_write(const struct vr_state *state, struct error *e);
 /* Fills *state; a VR_RUNNING whose supervisor is gone comes back as VR_DEAD. -ENOENT: no VR of that name. */
 int state_read(const char *name, struct vr_state *state, struct error *e);
 void state_release(struct vr_state *state);
+/* What state_read() does with the file's text. */
+int state_parse(const char *text, size_t length, const char *name, struct vr_state *state, struct error *e);
+const char *state_status_name(enum vr_status status);
+/* Its processes are there, or are being made. */
+static inline bool state_is_live(const struct vr_state *state)
+{
+	return state->status < VR_EXITED;
+}
 /* Removes NAME/ and all in it. */
 int state_remove(const char *name, struct error *e);
 
