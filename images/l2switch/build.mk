@@ -1,0 +1,2 @@
+L2SWITCH_SOURCES := images/l2switch/bridge.c images/l2switch/stations.c
+$(eval $(call image,l2switch,images/l2switch/l2switch.c $(L2SWITCH_SOURCES)))
