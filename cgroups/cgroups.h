@@ -38,7 +38,7 @@ int cgroups_clone_fd(const struct cgroup_set *set);
  */
 int cgroups_enter(struct cgroup_set *set, pid_t pid, struct error *e);
 
-/* Changes what is not 0 (or NULL) in limits; all or nothing. UINT32_MAX / UINT64_MAX lift a limit, "" lifts the cpuset. */
+/* Changes what is not 0 (or NULL) in limits; all or nothing. UINT32_MAX / UINT64_MAX lift a limit. */
 int cgroups_update(struct cgroup_set *set, const struct vr_limits *limits, struct error *e);
 /* What is in force now, 0 or NULL: no limit. limits->cpuset is to be freed. */
 int cgroups_limits(struct cgroup_set *set, struct vr_limits *limits, struct error *e);
