@@ -35,8 +35,12 @@ typedef bool (*run_filter_fn)(const void *filter, const u8 *frame, u32 len);
 
 size_t classifier_memory(void);         /* bytes for classifier_init's `memory` */
 struct classifier *classifier_init(void *memory, run_filter_fn run_filter);
-/* -EEXIST: the same rule is there for another target; -ENOSPC: full. */
+/*
+ * A target may have several rules. -EEXIST: the same rule, or its MAC address, is there for another target; -EINVAL: no such
+ * target, kind or prefix; -ENOSPC: full.
+ */
 int classifier_add(struct classifier *c, const struct rule *rule);
+/* All rules of a target. */
 void classifier_remove(struct classifier *c, u16 target);
 
 /*
