@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "local.h"
+
+#include "checksum.h"
+#include "icmp.h"
+#include "ipv4.h"
+#include "offload.h"
+
+static bool is_host(const struct router *r, u32 address)
+{
+	u8 kind = r->nexthops.at[fib_lookup(&r->fib, address)].kind;
+
+	return kind != NEXTHOP_LOCAL && kind != NEXTHOP_BROADCAST;
+}
+
+/* The request becomes the reply. Options are not reflected: the header is written anew, over their end. */
+static void answer_echo(struct router *r, u32 slot)
+{
+	struct europa_slot *meta = europa_meta(r->eu, slot);
+	u8 *frame = europa_data(r->eu, slot);
+	struct ipv4 *ip = ipv4_of(frame);
+	unsigned noptions = ipv4_header_bytes(ip) - IPV4_BYTES;
+	u32 asker = ntohl(ip->src), own = ntohl(ip->dst);
+	struct icmp *icmp;
+	u8 tos = ip->tos;
+
+	offload_forget(meta);
+	if (noptions)
+		frame = europa_push(r->eu, slot, -(int)noptions);
+	icmp = (struct icmp *)(frame + ETHERNET_BYTES + IPV4_BYTES);
+	icmp->checksum = checksum_update(icmp->checksum, htons(ICMP_ECHO << 8), htons(ICMP_ECHO_REPLY << 8));
+	icmp->type = ICMP_ECHO_REPLY;
+	ipv4_write(r, frame, meta->len - ETHERNET_BYTES, tos, PROTOCOL_ICMP, own, asker);
+	r->count[COUNT_ECHO_REPLIES]++;
+	ipv4_output(r, slot, asker);
+}
+
+static void receive_icmp(struct router *r, u32 slot)
+{
+	u8 *frame = europa_data(r->eu, slot);
+	struct ipv4 *ip = ipv4_of(frame);
+	unsigned hlen = ipv4_header_bytes(ip);
+	u32 bytes = ntohs(ip->total) - hlen;
+	const struct icmp *icmp = (const struct icmp *)(frame + ETHERNET_BYTES + hlen);
+
+	if (bytes < ICMP_BYTES) {
+		router_drop(r, slot, COUNT_BAD_HEADER);
+		return;
+	}
+	if (!checksum_holds(icmp, bytes)) {
+		router_drop(r, slot, COUNT_BAD_CHECKSUM);
+		return;
+	}
+	if (icmp->type != ICMP_ECHO || icmp->code || !is_host(r, ntohl(ip->src))) {
+		router_drop(r, slot, COUNT_LOCAL_IGNORED);
+		return;
+	}
+	answer_echo(r, slot);
+}
+
+void local_receive(struct router *r, u32 slot)
+{
+	u8 *frame = europa_data(r->eu, slot);
+	const struct ipv4 *ip = ipv4_of(frame);
+
+	if (ip->fragment & htons(IPV4_MF | IPV4_OFFSET)) {
+		router_drop(r, slot, COUNT_LOCAL_FRAGMENT);
+		return;
+	}
+	switch (ip->protocol) {
+	case PROTOCOL_ICMP:
+		/* The switch may have left ICMP's checksum undone like any other. */
+		offload_settle(frame, europa_meta(r->eu, slot));
+		receive_icmp(r, slot);
+		return;
+	case PROTOCOL_UDP:
+		icmp_error(r, slot, COUNT_NO_SERVICE, ICMP_UNREACHABLE, UNREACHABLE_PORT, 0);
+		return;
+	}
+	icmp_error(r, slot, COUNT_NO_SERVICE, ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL, 0);
+}
