@@ -3,3 +3,11 @@ CORE_SOURCES := $(addprefix kmod/core/,layout.c vr.c pool.c rx.c tx.c check.c cl
 
 $(eval $(call archive,lib/libcore.a,$(CORE_SOURCES)))
 BUILD += $(O)/lib/libcore.a
+
+CORE_TESTS := layout pool rx
+define core_test
+$(eval $(call program,tests/$(1)_test,tests/unit/$(1)_test.c,-lcmocka))
+$(O)/tests/$(1)_test: $(O)/lib/libcore.a
+UNIT_TESTS += $(O)/tests/$(1)_test
+endef
+$(foreach t,$(CORE_TESTS),$(eval $(call core_test,$(t))))
