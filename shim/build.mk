@@ -52,6 +52,16 @@ $(O)/lib/europa.pc: shim/europa.pc.in FORCE
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 .PHONY: FORCE
 
+# Unit tests that have both sides of a region in one process: $(call bed_test,NAME,MORE SOURCES)
+define bed_test
+$(call program,tests/$(1),tests/unit/$(1).c tests/unit/bed.c $(2),-lcmocka -lpthread)
+$(O)/tests/$(1): $(O)/lib/libeuropa-test.a $(O)/lib/libcore.a
+UNIT_TESTS += $(O)/tests/$(1)
+endef
+$(eval $(call bed_test,libeuropa_test))
+$(eval $(call bed_test,wait_test))
+$(eval $(call bed_test,libeuropa_stress))
+
 DEPS    += $(LIBEUROPA_SOURCES:%.c=$(O)/sobj/%.d) $(LIBEUROPA_SOURCES:%.c=$(O)/pic/%.d)
 BUILD   += $(O)/lib/libeuropa.a $(O)/lib/libeuropa.so $(O)/lib/europa.pc $(INSTALLED_HEADERS)
 INSTALL += 644:$(O)/lib/libeuropa.a:$(LIBDIR)/libeuropa.a \
