@@ -31,13 +31,21 @@ static int unknown_option(const struct arguments *a, struct error *e, const char
 	return refuse(e, "unknown option \"%s\": --help lists them", quantity_quote(quoted, sizeof quoted, word));
 }
 
+/* "[SECONDS]": --watch, --watch=2 and --watch 2 are all right, and a next word that is no number belongs to somebody else. */
+static bool is_optional(const struct command_option *o)
+{
+	return o->value[0] == '[' && o->value[strlen(o->value) - 1] == ']';
+}
+
 /* The option's value is the rest of its own word, or else the next word. */
 static int take_value(struct arguments *a, struct error *e, const struct command_option *o, const char *rest)
 {
+	bool optional = is_optional(o);
+
 	a->value = rest;
-	if (!a->value && a->at < a->argc)
+	if (!a->value && a->at < a->argc && (!optional || (a->argv[a->at][0] >= '0' && a->argv[a->at][0] <= '9')))
 		a->value = a->argv[a->at++];
-	if (!a->value)
+	if (!a->value && !optional)
 		return refuse(e, "%s: expected %s after it", a->spelled, o->value);
 	return o->key;
 }
@@ -110,6 +118,14 @@ int arguments_expected(const struct arguments *a, struct error *e, const char *w
 	char quoted[200];
 
 	return refuse(e, "%s \"%s\": expected %s", a->spelled, quantity_quote(quoted, sizeof quoted, a->value), what);
+}
+
+int arguments_unexpected(const struct arguments *a, struct error *e)
+{
+	char quoted[200];
+
+	return refuse(e, "unexpected argument \"%s\": --help shows what is understood",
+		      quantity_quote(quoted, sizeof quoted, a->value));
 }
 
 static void option_usage(const struct command_option *o, FILE *to)

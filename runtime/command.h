@@ -14,7 +14,7 @@ struct error;
 struct command_option {
 	int key;                   /* the short option's letter, or a number from OPTION_LONG on where there is none */
 	const char *name;          /* long name without dashes */
-	const char *value;         /* what it takes, in capitals; NULL: nothing */
+	const char *value;         /* what it takes, in capitals; "[WHAT]": may be left out; NULL: nothing */
 	const char *help;          /* one line; NULL: another spelling of the row above, not shown by --help */
 	const char *complete;      /* "FILE", "DIR", "VR" (running), "ANYVR", "IMAGE", or the words themselves; NULL: nothing */
 };
@@ -76,8 +76,9 @@ enum {
 int arguments_next(struct arguments *a, struct error *e);
 /* "--cpu "abc": expected WHAT", about the value that arguments_next found. Returns -EINVAL. */
 int arguments_expected(const struct arguments *a, struct error *e, const char *what);
+/* An operand where there should be none. Returns -EINVAL. */
+int arguments_unexpected(const struct arguments *a, struct error *e);
 
-/* All operands of a command that takes nothing else. */
 void command_usage(const struct command *c, FILE *to);
 
 /* Prints "europa-NAME: TEXT" on stderr and returns `status`, the command's exit status. */

@@ -17,6 +17,7 @@
 #ifndef EUROPA_STATE_H
 #define EUROPA_STATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -99,6 +100,12 @@ int state_list(char ***names, struct error *e);
 /* Takes a uid range that no other VR has: the n of 0..9999 becomes EUROPA_UID_BASE + n * 65536. */
 int state_claim_uids(const char *name, uint32_t *uid_base, struct error *e);
 #define EUROPA_UID_BASE 1000000000u
+
+/* NAME of "europa/NAME", as cgroups_open() wants it; NULL: it has no group (yet). */
+static inline const char *state_cgroup(const struct vr_state *state)
+{
+	return state->cgroup ? state->cgroup + sizeof "europa/" - 1 : NULL;
+}
 
 int process_identify(pid_t pid, struct process_id *id);          /* reads the start time; -ESRCH: gone */
 int process_open(const struct process_id *id);                   /* a pidfd of just that process, or -ESRCH */

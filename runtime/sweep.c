@@ -33,16 +33,18 @@ static int kill_init(const struct vr_state *state, struct error *e)
 
 static int remove_cgroup(const struct vr_state *state, struct error *e)
 {
+	const char *name = state_cgroup(state);
+	struct error none = { 0 };
 	struct cgroup_set *set;
 	int err;
 
-	if (!state->cgroup)
-		return 0;
-	err = cgroups_open(state->cgroup, &set, e);
+	err = name ? cgroups_open(name, &set, &none) : -ENOENT;
 	if (err == -ENOENT)
 		return 0;
-	if (err)
+	if (err) {
+		*e = none;
 		return err;
+	}
 	err = cgroups_kill(set, e);
 	if (!err)
 		err = cgroups_destroy(set, e);
