@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "router.h"
 
-#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "arp.h"
 #include "ipv4.h"
@@ -11,10 +11,10 @@
 struct router *router_new(struct europa *eu, u64 now)
 {
 	/* Big, mostly the neighbour table, and mostly never touched. */
-	struct router *r = calloc(1, sizeof *r);
+	struct router *r = mmap(NULL, sizeof *r, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned i;
 
-	if (!r)
+	if (r == MAP_FAILED)
 		return NULL;
 	if (fib_init(&r->fib) < 0 || nexthops_init(&r->nexthops) < 0) {
 		router_free(r);
@@ -41,7 +41,7 @@ void router_free(struct router *r)
 {
 	fib_release(&r->fib);
 	nexthops_release(&r->nexthops);
-	free(r);
+	munmap(r, sizeof *r);
 }
 
 void router_flush_drops(struct router *r)
@@ -90,10 +90,8 @@ void router_receive(struct router *r, unsigned vnic, const u32 *slots, unsigned 
 	unsigned i, nplain = 0;
 
 	r->count[COUNT_RECEIVED] += n;
-	for (i = 0; i < n; i++) {
-		prefetch(&r->eu->meta[slots[i]]);
-		prefetch(r->eu->slots + (size_t)slots[i] * r->eu->slot_stride + EUROPA_HEADROOM);
-	}
+	for (i = 0; i < n; i++)
+		europa_prefetch(r->eu, slots[i]);
 	for (i = 0; i < n; i++) {
 		if (likely(ipv4_is_plain(in, europa_meta(r->eu, slots[i]), europa_data(r->eu, slots[i]))))
 			plain[nplain++] = slots[i];
@@ -130,7 +128,7 @@ u64 router_due(const struct router *r)
 	return r->look < r->neighbours.due ? r->look : r->neighbours.due;
 }
 
-void router_publish(const struct router *r, u64 *const shown[COUNTER_COUNT])
+void router_publish(const struct router *r, uint64_t *const shown[COUNTER_COUNT])
 {
 	unsigned i;
 

@@ -35,7 +35,7 @@
 struct router {
 	struct europa *eu;
 	u64 now;                         /* ms, of any steady clock */
-	u64 count[COUNTER_COUNT];
+	uint64_t count[COUNTER_COUNT];
 
 	struct fib fib;
 	struct nexthops nexthops;
@@ -69,7 +69,7 @@ void router_tick(struct router *r);
 u64 router_due(const struct router *r);
 
 /* Copies the counters to where europa-stat finds them. */
-void router_publish(const struct router *r, u64 *const shown[COUNTER_COUNT]);
+void router_publish(const struct router *r, uint64_t *const shown[COUNTER_COUNT]);
 
 /* ---- for the stages ---- */
 

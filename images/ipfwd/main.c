@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* ipfwd: an IPv4 router between all vNICs of its VR. Options, signals and the loop; router.h says where the packets go. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "config.h"
+#include "router.h"
+
+#define CONFIG_FILE "/etc/europa/config"
+#define PUBLISH_MS  100
+#define WAIT_MS     1000    /* not for ever: a signal that comes just before the sleep is seen after it */
+
+static volatile sig_atomic_t stop, print;
+
+static void on_stop(int signal)
+{
+	stop = signal;
+}
+
+static void on_print(int signal)
+{
+	print = signal;
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: ipfwd [--config FILE] [--check] [--] [STATEMENT...]\n"
+	      "Routes IPv4 between all vNICs. Statements are arguments, or lines of the file:\n"
+	      "\n", out);
+	config_help(out);
+	fputs("\n"
+	      "PREFIX is like 10.9.0.0/16 or \"default\"; vNICs are numbered from 0; # begins a comment.\n"
+	      "Without any address, vNIC N gets 10.0.N.1/24: hosts 10.0.0.2 and 10.0.1.2 reach each other.\n"
+	      "\n"
+	      "  -c, --config FILE  statements from FILE (default " CONFIG_FILE ", where it exists)\n"
+	      "  -n, --check        read the statements, say what is wrong with them, and leave\n"
+	      "  -h, --help         this text\n"
+	      "\n"
+	      "SIGUSR1 prints the counters; so does the end.\n"
+	      "\n"
+	      "  europa-run --vnics 2 image/ipfwd -- address 0 10.0.1.1/24 address 1 192.0.2.2/30 \\\n"
+	      "             route default via 192.0.2.1\n", out);
+}
+
+struct settings {
+	const char *config;
+	bool check;
+};
+
+/* Exits where there is nothing to run. What is left of argv from optind on are statements. */
+static struct settings parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct settings settings = { 0 };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+c:nh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			settings.config = optarg;
+			break;
+		case 'n':
+			settings.check = true;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			fputs("ipfwd: see ipfwd --help\n", stderr);
+			exit(2);
+		}
+	}
+	return settings;
+}
+
+static int read_config(struct config *config, const struct settings *settings, int n, char **statements,
+		       struct error *e)
+{
+	int err = config_read(config, settings->config ? settings->config : CONFIG_FILE, e);
+
+	if (err == -ENOENT && !settings->config) {
+		*e = (struct error){ 0 };
+		err = 0;
+	}
+	return err ? err : config_arguments(config, n, statements, e);
+}
+
+static u64 milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (u64)now.tv_sec * 1000 + (u64)now.tv_nsec / 1000000;
+}
+
+static void print_counters(const struct router *r)
+{
+	unsigned i;
+
+	for (i = 0; i < COUNTER_COUNT; i++)
+		if (r->count[i])
+			printf("%-20s %" PRIu64 "\n", counter_names[i], r->count[i]);
+	fflush(stdout);
+}
+
+/* One turn over all vNICs. Returns packets. */
+static unsigned turn(struct router *r)
+{
+	unsigned vnic, got, work = 0;
+	u32 slots[ROUTER_BURST];
+
+	for (vnic = 0; vnic < r->nports; vnic++) {
+		got = europa_rx(r->eu, vnic, slots, ROUTER_BURST);
+		if (!got)
+			continue;
+		router_receive(r, vnic, slots, got);
+		router_flush(r);
+		work += got;
+	}
+	return work;
+}
+
+/* How long to sleep where there is nothing to do. */
+static int patience(const struct router *r)
+{
+	u64 due = router_due(r);
+
+	if (due <= r->now)
+		return 0;
+	return due - r->now < WAIT_MS ? (int)(due - r->now) : WAIT_MS;
+}
+
+static void run(struct router *r, uint64_t *const shown[COUNTER_COUNT])
+{
+	u64 publish = 0;
+
+	while (!stop) {
+		unsigned work;
+
+		r->now = milliseconds();
+		if (r->now >= router_due(r)) {
+			router_tick(r);
+			router_flush(r);
+		}
+		work = turn(r);
+		if (r->now >= publish) {
+			router_publish(r, shown);
+			publish = r->now + PUBLISH_MS;
+		}
+		if (print) {
+			print = 0;
+			print_counters(r);
+		}
+		if (work)
+			continue;
+		router_publish(r, shown);
+		europa_wait(r->eu, patience(r));
+	}
+	router_publish(r, shown);
+}
+
+static void handle_signals(void)
+{
+	const struct sigaction on_stop_action = { .sa_handler = on_stop }, on_print_action = { .sa_handler = on_print };
+
+	sigaction(SIGTERM, &on_stop_action, NULL);
+	sigaction(SIGINT, &on_stop_action, NULL);
+	sigaction(SIGUSR1, &on_print_action, NULL);
+}
+
+/* Against as many vNICs as there can be, and a router of its own. */
+static int check(const struct config *config, struct error *e)
+{
+	static struct europa_vnic vnics[EUROPA_MAX_VNICS];
+	struct europa eu = { .nvnics = EUROPA_MAX_VNICS, .vnics = vnics };
+	struct router *r = router_new(&eu, 0);
+	int err;
+
+	if (!r)
+		return fail(e, ENOMEM, "router");
+	err = config_apply(config, r, e);
+	router_free(r);
+	return err;
+}
+
+static int route(const struct config *config, struct error *e)
+{
+	uint64_t *shown[COUNTER_COUNT];
+	struct router *r;
+	struct europa *eu;
+	unsigned i;
+	int err = europa_attach(&eu);
+
+	if (err)
+		return refuse(e, "%s", europa_strerror(err));
+	r = router_new(eu, milliseconds());
+	if (!r)
+		return fail(e, ENOMEM, "router");
+	err = config_apply(config, r, e);
+	if (err)
+		return err;
+	for (i = 0; i < COUNTER_COUNT; i++)
+		shown[i] = europa_counter(eu, counter_names[i]);
+	handle_signals();
+	run(r, shown);
+	print_counters(r);
+	router_free(r);
+	europa_detach(eu);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings = parse(argc, argv);
+	struct error e = { 0 };
+	struct config config;
+	int err;
+
+	config_init(&config);
+	err = read_config(&config, &settings, argc - optind, argv + optind, &e);
+	if (!err)
+		err = settings.check ? check(&config, &e) : route(&config, &e);
+	if (err)
+		fprintf(stderr, "ipfwd: %s\n", e.text);
+	return err ? 1 : 0;
+}
