@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A generator of UDP packets of one size, faster than any router beside it.
+ *
+ *	udpgen --device DEV --to MAC --dst ADDRESS [--src ADDRESS] [--size BYTES] [--rate PPS] [--count N] [--seconds S]
+ *	       [--cpu N] [--xdp] [--sequence]
+ *
+ * By default frames go out by a packet socket, in batches of sendmmsg: works everywhere, but each frame costs the
+ * generator's CPU an sk_buff, about as much as forwarding one.
+ *
+ * With --xdp they go out as XDP frames (BPF_PROG_TEST_RUN with live frames): the device's other end builds the sk_buff, as the
+ * driver of a real NIC would on the router's CPU, and the generator costs next to nothing. The other end of a veth must have
+ * NAPI for that (`ethtool -K DEV gro on`).
+ *
+ * --pin-drop PATH does something else: it pins a tc program that drops everything at PATH (on a bpffs), for the sink's device:
+ *
+ *	tc filter add dev DEV ingress bpf da object-pinned PATH
+ *
+ * --sequence puts a big-endian u64 that counts up into the payload (packet socket only), so that a receiver can tell what got lost.
+ * At the end it prints one line: packets sent, seconds, packets/s, CPU seconds (with --xdp only the last two mean something).
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/pkt_cls.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH     64
+#define XDP_BATCH 64
+#define HEADERS   (14 + 20 + 8)
+#define MAX_SIZE  1514
+
+static struct {
+	const char *device;
+	unsigned ifindex;
+	uint8_t src_mac[6], dst_mac[6];
+	struct in_addr src, dst;
+	unsigned size;
+	uint64_t rate, count;
+	double seconds;
+	int cpu;
+	bool xdp, sequence;
+} want = { .size = 64, .cpu = -1 };
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
+{
+	stopped = 1;
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "udpgen: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
+}
+
+static void put16(uint8_t *p, unsigned v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void make_frame(uint8_t frame[MAX_SIZE])
+{
+	uint8_t *ip = frame + 14, *udp = ip + 20;
+	uint32_t sum = 0;
+	unsigned i;
+
+	memset(frame, 0, MAX_SIZE);
+	memcpy(frame, want.dst_mac, 6);
+	memcpy(frame + 6, want.src_mac, 6);
+	put16(frame + 12, ETH_P_IP);
+	ip[0] = 0x45;
+	put16(ip + 2, want.size - 14);
+	ip[8] = 64;
+	ip[9] = IPPROTO_UDP;
+	memcpy(ip + 12, &want.src, 4);
+	memcpy(ip + 16, &want.dst, 4);
+	for (i = 0; i < 20; i += 2)
+		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	put16(ip + 10, ~sum & 0xffff);
+	put16(udp, 9);
+	put16(udp + 2, 9);
+	put16(udp + 4, want.size - 34);
+}
+
+/* Called once a batch: is it time for the next one? */
+static bool go_on(uint64_t sent, double start)
+{
+	double elapsed = now() - start;
+
+	if (stopped || (want.count && sent >= want.count) || (want.seconds > 0 && elapsed >= want.seconds))
+		return false;
+	while (want.rate && !stopped && (double)sent > elapsed * (double)want.rate) {
+		double ahead = (double)sent / (double)want.rate - elapsed;
+
+		if (ahead > 200e-6) {
+			struct timespec pause = { .tv_nsec = (long)((ahead < 0.01 ? ahead : 0.01) * 0.5e9) };
+
+			nanosleep(&pause, NULL);
+		}
+		elapsed = now() - start;
+	}
+	return true;
+}
+
+static uint64_t by_socket(const uint8_t *frame, double start)
+{
+	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = (int)want.ifindex, .sll_halen = 6 };
+	static uint8_t frames[BATCH][MAX_SIZE];
+	struct mmsghdr batch[BATCH];
+	struct iovec iov[BATCH];
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), on = 1;
+	uint64_t sent = 0, sequence = 0;
+	unsigned i, n;
+	int done;
+
+	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on) < 0)
+		die("packet socket");
+	memset(batch, 0, sizeof batch);
+	for (i = 0; i < BATCH; i++) {
+		memcpy(frames[i], frame, want.size);
+		iov[i] = (struct iovec){ frames[i], want.size };
+		batch[i].msg_hdr.msg_iov = &iov[i];
+		batch[i].msg_hdr.msg_iovlen = 1;
+		batch[i].msg_hdr.msg_name = &address;
+		batch[i].msg_hdr.msg_namelen = sizeof address;
+	}
+	while (go_on(sent, start)) {
+		n = want.count && want.count - sent < BATCH ? (unsigned)(want.count - sent) : BATCH;
+		if (want.rate && want.rate < 20000)
+			n = 1;
+		for (i = 0; want.sequence && i < n; i++) {
+			uint64_t be = __builtin_bswap64(sequence + i);
+
+			memcpy(frames[i] + HEADERS, &be, 8);
+		}
+		done = sendmmsg(fd, batch, n, 0);
+		if (done < 0 && errno != ENOBUFS && errno != EINTR && errno != EAGAIN)
+			die("sendmmsg");
+		if (done > 0) {
+			sent += (unsigned)done;
+			sequence += (unsigned)done;
+		}
+	}
+	return sent;
+}
+
+static int bpf(int verb, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, verb, attr, sizeof *attr);
+}
+
+static int load(unsigned type, const struct bpf_insn *program, size_t insns)
+{
+	union bpf_attr attr;
+	int fd;
+
+	memset(&attr, 0, sizeof attr);
+	attr.prog_type = type;
+	attr.insns = (uintptr_t)program;
+	attr.insn_cnt = (unsigned)insns;
+	attr.license = (uintptr_t)"GPL";
+	fd = bpf(BPF_PROG_LOAD, &attr);
+	if (fd < 0)
+		die("loading a BPF program");
+	return fd;
+}
+
+/*
+ * Writes the headers and returns bpf_redirect(ifindex, 0). They are written each time because the pages go round: a frame would
+ * else start with the MAC addresses and the TTL that the router gave it on its last trip.
+ */
+static int load_redirect(const uint8_t *frame)
+{
+	struct bpf_insn program[64] = {
+		{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_1, .off = 0 },       /* data */
+		{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_1, .off = 4 },       /* data_end */
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_2 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_4, .imm = (HEADERS + 3) & ~3 },
+		{ .code = BPF_JMP | BPF_JGT | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_3, .off = (HEADERS + 3) / 4 },
+	};
+	unsigned n = 5;
+	int i;
+
+	for (i = 0; i < HEADERS; i += 4, n++) {
+		program[n] = (struct bpf_insn){ .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .off = (short)i };
+		memcpy(&program[n].imm, frame + i, 4);
+	}
+	program[n++] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .imm = (int)want.ifindex };
+	program[n++] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 0 };
+	program[n++] = (struct bpf_insn){ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect };
+	program[n++] = (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT };
+	return load(BPF_PROG_TYPE_XDP, program, n);
+}
+
+/* return TC_ACT_SHOT; */
+static int pin_drop(const char *path)
+{
+	const struct bpf_insn program[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = TC_ACT_SHOT },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof attr);
+	attr.bpf_fd = (unsigned)load(BPF_PROG_TYPE_SCHED_CLS, program, sizeof program / sizeof *program);
+	attr.pathname = (uintptr_t)path;
+	if (bpf(BPF_OBJ_PIN, &attr) < 0)
+		die(path);
+	return 0;
+}
+
+/*
+ * One call for all of it, ended by a signal: the kernel makes a pool of pages for each call, and that takes milliseconds. How many
+ * were sent is for the devices' counters to say.
+ */
+static void by_xdp(const uint8_t *frame)
+{
+	struct itimerval alarm_clock = { .it_value = { (time_t)want.seconds, (suseconds_t)(want.seconds * 1e6) % 1000000 } };
+	struct xdp_md context = { .data_end = want.size };
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof attr);
+	attr.test.prog_fd = (uint32_t)load_redirect(frame);
+	attr.test.data_in = (uintptr_t)frame;
+	attr.test.data_size_in = want.size;
+	attr.test.ctx_in = (uintptr_t)&context;
+	attr.test.ctx_size_in = sizeof context;
+	attr.test.repeat = want.count ? (uint32_t)want.count : INT32_MAX;
+	attr.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+	attr.test.batch_size = XDP_BATCH;
+	if (want.seconds > 0)
+		setitimer(ITIMER_REAL, &alarm_clock, NULL);
+	if (bpf(BPF_PROG_TEST_RUN, &attr) < 0 && errno != EINTR)
+		die("sending XDP frames");
+}
+
+static void own_mac(void)
+{
+	struct ifreq request;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	memset(&request, 0, sizeof request);
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", want.device);
+	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request) < 0)
+		die(want.device);
+	memcpy(want.src_mac, request.ifr_hwaddr.sa_data, 6);
+	close(fd);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "device", 1, 0, 'd' }, { "to", 1, 0, 't' }, { "dst", 1, 0, 'D' }, { "src", 1, 0, 'S' }, { "size", 1, 0, 's' },
+		{ "rate", 1, 0, 'r' }, { "count", 1, 0, 'n' }, { "seconds", 1, 0, 'T' }, { "cpu", 1, 0, 'c' }, { "xdp", 0, 0, 'x' },
+		{ "sequence", 0, 0, 'q' }, { "pin-drop", 1, 0, 'p' }, { 0 }
+	};
+	int c;
+
+	inet_aton("10.0.0.2", &want.src);
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'd': want.device = optarg; break;
+		case 't':
+			if (sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &want.dst_mac[0], &want.dst_mac[1], &want.dst_mac[2],
+				   &want.dst_mac[3], &want.dst_mac[4], &want.dst_mac[5]) != 6)
+				exit(2);
+			break;
+		case 'D': if (!inet_aton(optarg, &want.dst)) exit(2); break;
+		case 'S': if (!inet_aton(optarg, &want.src)) exit(2); break;
+		case 's': want.size = (unsigned)atoi(optarg); break;
+		case 'r': want.rate = strtoull(optarg, NULL, 0); break;
+		case 'n': want.count = strtoull(optarg, NULL, 0); break;
+		case 'T': want.seconds = atof(optarg); break;
+		case 'c': want.cpu = atoi(optarg); break;
+		case 'x': want.xdp = true; break;
+		case 'q': want.sequence = true; break;
+		case 'p': exit(pin_drop(optarg));
+		default: exit(2);
+		}
+	}
+	if (!want.device || !(want.ifindex = if_nametoindex(want.device)))
+		die("--device");
+	if (want.size < HEADERS + 8 || want.size > MAX_SIZE) {
+		fprintf(stderr, "udpgen: --size %u: 50 to %d\n", want.size, MAX_SIZE);
+		exit(2);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint8_t frame[MAX_SIZE];
+	double start, elapsed;
+	uint64_t sent;
+
+	parse(argc, argv);
+	own_mac();
+	make_frame(frame);
+	if (want.cpu >= 0) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(want.cpu, &set);
+		if (sched_setaffinity(0, sizeof set, &set) < 0)
+			die("--cpu");
+	}
+	signal(SIGINT, stop);
+	signal(SIGTERM, stop);
+	signal(SIGALRM, stop);
+	start = now();
+	sent = 0;
+	if (want.xdp)
+		by_xdp(frame);
+	else
+		sent = by_socket(frame, start);
+	elapsed = now() - start;
+	printf("%llu packets %.6f s %.0f pps %.3f cpu-s\n", (unsigned long long)sent, elapsed, (double)sent / elapsed, cpu_seconds());
+	return 0;
+}
