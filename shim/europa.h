@@ -133,8 +133,8 @@ static inline uint8_t *europa_push(struct europa *eu, uint32_t slot, int n)
 
 	if (n > (int)m->offset || -(int64_t)n > (int64_t)m->len)
 		return NULL;
-	m->offset -= n;
-	m->len += n;
+	m->offset = (uint16_t)(m->offset - n);
+	m->len = (uint32_t)((int64_t)m->len + n);
 	return europa_data(eu, slot);
 }
 

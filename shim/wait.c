@@ -229,13 +229,14 @@ static int sleep_on_doorbell(struct europa *eu, int timeout_ms)
 
 int europa_wait(struct europa *eu, int timeout_ms)
 {
-	uint64_t turn = eu->idle_turns++;
+	uint64_t turn;
 	long length;
 
 	if (packets_ready(eu))
 		return 1;
 	if (timeout_ms == 0)
 		return 0;
+	turn = eu->idle_turns++;
 	if (turn == 0 && spin(eu))
 		return 1;
 	length = turn < NAPS ? nap_length(eu) : 0;

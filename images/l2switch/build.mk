@@ -1,2 +1,3 @@
 L2SWITCH_SOURCES := images/l2switch/bridge.c images/l2switch/stations.c
 $(eval $(call image,l2switch,images/l2switch/l2switch.c $(L2SWITCH_SOURCES)))
+$(eval $(call bed_test,l2switch_test,$(L2SWITCH_SOURCES)))

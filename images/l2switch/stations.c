@@ -10,7 +10,7 @@
 
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is a cache line");
 
-/* Half-full buckets: with five places each, one in a hundred stations at most finds its bucket full. */
+/* Half-full buckets: with five places each, about one station in a hundred finds its bucket full when all are there. */
 int stations_init(struct stations *stations, uint32_t count, uint32_t ageing, uint64_t secret)
 {
 	unsigned bits = 1;
@@ -21,7 +21,7 @@ int stations_init(struct stations *stations, uint32_t count, uint32_t ageing, ui
 	if (!stations->buckets)
 		return -ENOMEM;
 	memset(stations->buckets, 0, sizeof(struct bucket) << bits);
-	stations->shift = 64 - bits;
+	stations->mask = (1ull << bits) - 1;
 	stations->secret = secret | 1;
 	stations->ageing = ageing;
 	return 0;
@@ -100,7 +100,7 @@ uint32_t stations_count(const struct stations *stations, uint32_t now)
 {
 	uint32_t count = 0;
 
-	for (uint64_t n = 0; n < 1ull << (64 - stations->shift); n++) {
+	for (uint64_t n = 0; n <= stations->mask; n++) {
 		for (unsigned place = 0; place < STATIONS_PER_BUCKET; place++)
 			count += is_live(stations, &stations->buckets[n], place, now);
 	}

@@ -24,7 +24,7 @@ struct bucket {
 
 struct stations {
 	struct bucket *buckets;
-	unsigned shift;                           /* 64 - log2 of the number of buckets */
+	uint64_t mask;                            /* number of buckets - 1 */
 	uint64_t secret;                          /* odd */
 	uint32_t ageing;                          /* seconds; 0: nothing is ever learned */
 };
@@ -49,9 +49,13 @@ static inline bool mac_is_group(uint64_t mac)
 	return mac & 1;
 }
 
+/* Two rounds of multiply and fold: every bit of the address reaches the index, wherever a vendor's numbers differ. */
 static inline struct bucket *stations_bucket(const struct stations *stations, uint64_t mac)
 {
-	return &stations->buckets[mac * stations->secret >> stations->shift];
+	uint64_t hash = (mac ^ stations->secret) * 0x9e3779b97f4a7c15ull;
+
+	hash = (hash ^ hash >> 32) * stations->secret;
+	return &stations->buckets[(hash ^ hash >> 32) & stations->mask];
 }
 
 /* The port of a station, or STATION_UNKNOWN. */

@@ -116,7 +116,7 @@ static void loses_no_wake_up(void **state)
 
 /* ---- a data plane that dies and comes back all the time, while the switch goes on ---- */
 
-#define LIVES 300
+#define LIVES 3000
 
 static void *restless_switch(void *arg)
 {

@@ -293,7 +293,7 @@ struct europa_slot {
 	__u16 csum_start, csum_offset;
 	__u16 reserved;
 	__u32 hash;                /* flow hash where the NIC gave one, else 0 */
-	union {
+	__extension__ union {
 		__u32 tstamp_us;   /* rx: low 32 bits of CLOCK_MONOTONIC in microseconds, 0: not known */
 		__u32 ports;       /* tx with EUROPA_SLOT_REPLICATE: bit n is vNIC n */
 	};
@@ -363,7 +363,7 @@ enum europa_verb {
 struct europa_request {
 	__u32 verb;                /* enum europa_verb */
 	__u32 major;               /* EUROPA_MAJOR */
-	union {
+	__extension__ union {
 		struct europa_register reg;
 		struct europa_attach attach;
 		struct europa_detach detach;
@@ -381,7 +381,7 @@ struct europa_reply {
 #ifdef __cplusplus
 #define EUROPA_ASSERT(what) static_assert(what, #what)
 #else
-#define EUROPA_ASSERT(what) _Static_assert(what, #what)
+#define EUROPA_ASSERT(what) __extension__ _Static_assert(what, #what)
 #endif
 EUROPA_ASSERT(sizeof(struct europa_slot) == 32);
 EUROPA_ASSERT(sizeof(struct europa_line) == 64);
