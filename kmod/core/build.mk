@@ -4,6 +4,24 @@ CORE_SOURCES := $(addprefix kmod/core/,layout.c vr.c pool.c rx.c tx.c check.c cl
 $(eval $(call archive,lib/libcore.a,$(CORE_SOURCES)))
 BUILD += $(O)/lib/libcore.a
 
+# As a kernel would have it: no C library, no floating point, small stack frames. The test looks at what is undefined.
+CORE_BARE_CFLAGS := -std=gnu11 -O2 -ffreestanding -nostdlib -fno-strict-aliasing -mgeneral-regs-only -fno-stack-protector \
+                    -Wframe-larger-than=1024 -Wdeclaration-after-statement $(WARN)
+CORE_BARE := $(patsubst %.c,$(O)/bare/%.o,$(CORE_SOURCES))
+
+$(O)/bare/%.o: %.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CORE_BARE_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+$(O)/core/freestanding.o: $(CORE_BARE)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -r -o $@ $^
+$(O)/tests/freestanding_test: tests/unit/freestanding_test.sh $(O)/core/freestanding.o
+	$(Q)mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
+DEPS += $(CORE_BARE:.o=.d)
+UNIT_TESTS += $(O)/tests/freestanding_test
+
 CORE_TESTS := layout pool rx tx check adopt
 define core_test
 $(eval $(call program,tests/$(1)_test,tests/unit/$(1)_test.c,-lcmocka))
