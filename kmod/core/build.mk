@@ -31,3 +31,7 @@ endef
 $(foreach t,$(CORE_TESTS),$(eval $(call core_test,$(t))))
 # A case is a good frame, and then what is wrong with it.
 CFLAGS_tests/unit/check_test := -Wno-override-init
+
+$(eval $(call program,tests/handoff_core,tests/bench/handoff_core.c,-lpthread))
+$(O)/tests/handoff_core: $(O)/lib/libcore.a
+BENCH_PROGRAMS += $(O)/tests/handoff_core
