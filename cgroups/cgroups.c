@@ -167,15 +167,15 @@ int cgroups_enter(struct cgroup_set *set, pid_t pid, struct error *e)
 
 int cgroups_stat(struct cgroup_set *set, struct cgroup_stat *st, struct error *e)
 {
+	int rc = set_is_alive(set, e);
+
 	*st = (struct cgroup_stat) { 0 };
-	for (unsigned i = 0; i < set->n; i++) {
+	for (unsigned i = 0; rc == 0 && i < set->n; i++) {
 		const struct hierarchy *h = set->group[i].hierarchy;
 
-		if (faccessat(set->group[i].dir, "cgroup.procs", F_OK, 0) < 0)
-			return fail(e, errno, "no statistics of the control group '%s/%s'", h->path, set->name);
 		h->version->stat(&set->group[i], h->serves, st);
 	}
-	return 0;
+	return rc;
 }
 
 int cgroups_destroy(struct cgroup_set *set, struct error *e)
@@ -189,7 +189,7 @@ int cgroups_destroy(struct cgroup_set *set, struct error *e)
 		int rc = group_remove(set, i);
 
 		if (rc == -EBUSY)
-			return fail(e, EBUSY, "can't remove the control group '%s/%s', there are processes in it", path, set->name);
+			return fail(e, EBUSY, "can't remove the control group '%s/%s', there are processes or groups in it", path, set->name);
 		if (rc < 0)
 			return fail(e, -rc, "can't remove the control group '%s/%s'", path, set->name);
 		decides = NULL;

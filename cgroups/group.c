@@ -35,6 +35,16 @@ struct group *group_of_members(const struct cgroup_set *set)
 	return group ? group : (struct group *)&set->group[0];
 }
 
+int set_is_alive(const struct cgroup_set *set, struct error *e)
+{
+	if (!set->n)
+		return fail(e, ENOENT, "no control group '%s'", set->name);
+	for (unsigned i = 0; i < set->n; i++)
+		if (faccessat(set->group[i].dir, "cgroup.procs", F_OK, 0) < 0)
+			return fail(e, errno, "no control group '%s/%s'", set->group[i].hierarchy->path, set->name);
+	return 0;
+}
+
 void group_close(struct group *group)
 {
 	if (group->dir >= 0)

@@ -50,7 +50,8 @@ struct layout {
 #define LAYOUT_V2 2u
 
 const struct layout *layout_get(void);
-/* Reads it again, after mounts have changed; of the versions in the mask, so that either can be tried alone where both are. */
+/* Reads it again, after mounts have changed; of the versions in the mask, so that either can be tried alone where both are. Sets that
+ * are open are of no use afterwards. */
 void layout_reload(unsigned versions);
 const char *controller_name(enum controller controller);
 
@@ -68,6 +69,8 @@ struct cgroup_set {
 	struct group group[CONTROLLERS];
 };
 
+/* -ENOENT: somebody else has removed one of the groups. */
+int set_is_alive(const struct cgroup_set *set, struct error *e);
 /* The group that a controller's files are in, or NULL. */
 struct group *group_of(const struct cgroup_set *set, enum controller controller);
 /* The group whose cgroup.procs is believed. All have the same members, but for a process that is just entering. */

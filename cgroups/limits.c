@@ -296,18 +296,20 @@ static int merge_cpu(const struct vr_limits *now, struct vr_limits *changes, str
 
 int cgroups_limits(struct cgroup_set *set, struct vr_limits *limits, struct error *e)
 {
-	*limits = (struct vr_limits) { 0 };
-	for (unsigned i = 0; i < set->n; i++) {
-		const struct hierarchy *h = set->group[i].hierarchy;
-		int rc = h->version->limits(set, h->serves, limits);
+	int rc = set_is_alive(set, e);
 
+	*limits = (struct vr_limits) { 0 };
+	for (unsigned i = 0; rc == 0 && i < set->n; i++) {
+		const struct hierarchy *h = set->group[i].hierarchy;
+
+		rc = h->version->limits(set, h->serves, limits);
 		if (rc < 0) {
 			free(limits->cpuset);
 			limits->cpuset = NULL;
 			return fail(e, -rc, "can't read the limits of the control group '%s/%s'", h->path, set->name);
 		}
 	}
-	return 0;
+	return rc;
 }
 
 int cgroups_update(struct cgroup_set *set, const struct vr_limits *limits, struct error *e)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * cgroups/ against the control groups of the machine that it runs on, as root. Where v1 and v2 are mounted side by side, all
- * of it runs twice: on what is there, and on the v2 hierarchy alone (what needs a controller that v2 hasn't got is skipped there).
+ * cgroups/ against the control groups of the machine that it runs on, as root. Where v1 and v2 are mounted side by side, what
+ * needs no controller runs twice: on what is there, and on the v2 hierarchy alone.
  *
  * System calls are made to fail by the linker's --wrap, see fault(); build.mk lists the wrapped.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
@@ -122,6 +123,7 @@ struct fixture {
 };
 
 static unsigned test_number;
+static unsigned versions = LAYOUT_V1 | LAYOUT_V2;      /* that this round of tests looks at */
 
 static int begin(void **state)
 {
@@ -151,6 +153,7 @@ static int end(void **state)
 	fault_at = 0;
 	clock_runs = 0;
 	cgroups_close(f->set);
+	layout_reload(versions);
 	if (cgroups_open(f->name, &left, &e) == 0) {
 		cgroups_kill(left, &e);
 		reap(f);
@@ -345,10 +348,10 @@ static void layout_is_what_proc_mounts_says(void **state)
 	while (fgets(line, sizeof line, mounts))
 		if (sscanf(line, "%*s %*s %63s %511s", type, options) == 2) {
 			v2 = v2 || !strcmp(type, "cgroup2");
-			v1 = v1 || (!strcmp(type, "cgroup") && (strstr(options, "cpu") || strstr(options, "memory")));
+			v1 = v1 || (!strcmp(type, "cgroup") && (strstr(options, "cpu") || strstr(options, "memory") ||
+								strstr(options, "pids") || strstr(options, "freezer")));
 		}
 	fclose(mounts);
-	layout_reload(LAYOUT_V1 | LAYOUT_V2);
 	assert_string_equal(cgroups_layout(), v1 && v2 ? "hybrid" : v1 ? "v1" : v2 ? "v2" : "none");
 }
 
@@ -526,24 +529,24 @@ static void a_cpuset_of_no_such_cpu_leaves_nothing(void **state)
 
 static void a_limit_without_a_controller_names_it(void **state)
 {
-	struct fixture *f = *state;
-	static const struct vr_limits table[] = {
-		{ .cpu_permille = 1 }, { .cpuset = "0" }, { .memory = 1 << 20 }, { .pids = 1 },
+	static const struct {
+		struct vr_limits limits;
+		const char *words;
+	} table[] = {
+		{ { .cpu_permille = 1 }, "can't limit cpu, this machine has no control group with the 'cpu' controller" },
+		{ { .cpuset = "0" }, "can't limit the set of CPUs, this machine has no control group with the 'cpuset' controller" },
+		{ { .memory = 1 << 20 }, "'memory'" },
+		{ { .pids = 1 }, "'pids'" },
+		{ { 0 }, "no control group file system is mounted" },
 	};
-	static const char *const names[] = { "'cpu'", "'cpuset'", "'memory'", "'pids'" };
-	unsigned missing = 0;
+	struct fixture *f = *state;
 
-	for (unsigned i = 0; i < 4; i++) {
-		struct error e = { 0 };
-
-		if (limits_available(&table[i], &e) == 0)
-			continue;
-		missing++;
-		assert_fails(f, ENOTSUP, names[i], cgroups_create(f->name, &table[i], &f->set, &f->error));
-	}
+	layout_reload(0);
+	assert_string_equal(cgroups_layout(), "none");
+	for (unsigned i = 0; i < sizeof table / sizeof *table; i++)
+		assert_fails(f, ENOTSUP, table[i].words, cgroups_create(f->name, &table[i].limits, &f->set, &f->error));
+	layout_reload(versions);
 	assert_false(exists_anywhere(f->name));
-	if (!missing)
-		skip();        /* every controller is there */
 }
 
 /* Every single call fails once; then nothing may be left. */
@@ -721,13 +724,21 @@ static void a_process_with_threads_is_moved_as_a_whole(void **state)
 static void a_clone_fd_is_given_on_v2_alone(void **state)
 {
 	struct fixture *f = *state;
-	bool v2 = !strcmp(cgroups_layout(), "v2");
+	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
+	pid_t pid;
 
 	create(f, (struct vr_limits) { 0 });
-	if (v2)
-		assert_true(cgroups_clone_fd(f->set) >= 0);
-	else
+	if (strcmp(cgroups_layout(), "v2")) {
 		assert_int_equal(cgroups_clone_fd(f->set), -ENOTSUP);
+		return;
+	}
+	args.cgroup = (uint64_t)cgroups_clone_fd(f->set);
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+	if (pid == 0)
+		sleep_for_ever(NULL);
+	assert_true(pid > 0);
+	f->child[f->nchildren++] = pid;
+	assert_true(is_member_everywhere(f, pid));
 }
 
 /* ---- limits that change ---- */
@@ -774,17 +785,21 @@ static void statistics_count_memory_and_processes(void **state)
 	assert_true(st.memory_peak == 0 /* not before 5.19 on v2 */ || st.memory_peak >= st.memory / 2);
 }
 
-static void statistics_of_a_removed_group_are_an_error(void **state)
+static void a_removed_group_has_no_statistics_and_no_limits(void **state)
 {
 	struct fixture *f = *state;
 	struct cgroup_set *other;
 	struct cgroup_stat st;
+	struct vr_limits now;
 
 	create(f, (struct vr_limits) { 0 });
 	assert_ok(f, cgroups_open(f->name, &other, &f->error));
 	assert_ok(f, cgroups_destroy(other, &f->error));
 	cgroups_close(other);
 	assert_fails(f, ENOENT, f->name, cgroups_stat(f->set, &st, &f->error));
+	assert_fails(f, ENOENT, f->name, cgroups_limits(f->set, &now, &f->error));
+	assert_fails(f, ENOENT, f->name, cgroups_update(f->set, &(struct vr_limits) { .pids = 5 }, &f->error));
+	assert_false(exists_anywhere(f->name));
 }
 
 static void update_changes_what_is_given_and_nothing_else(void **state)
@@ -1104,9 +1119,16 @@ static void destroy_refuses_while_somebody_is_in(void **state)
 	create(f, (struct vr_limits) { 0 });
 	groups = f->set->n;
 	pid = spawn(f, sleep_for_ever, NULL);
-	assert_fails(f, EBUSY, "there are processes in it", cgroups_destroy(f->set, &f->error));
+	assert_fails(f, EBUSY, "there are processes", cgroups_destroy(f->set, &f->error));
 	assert_int_equal(f->set->n, groups);
 	assert_true(is_member_everywhere(f, pid));
+
+	/* Nothing is removed for one that is only where it counts, either. */
+	for (unsigned i = 0; i < f->set->n; i++)
+		if (&f->set->group[i] != group_of_members(f->set))
+			assert_int_equal(members_move(f->set->group[i].hierarchy->fd, pid), 0);
+	assert_fails(f, EBUSY, "there are processes", cgroups_destroy(f->set, &f->error));
+	assert_int_equal(f->set->n, groups);
 
 	assert_ok(f, cgroups_kill(f->set, &f->error));
 	assert_ok(f, cgroups_destroy(f->set, &f->error));
@@ -1147,17 +1169,13 @@ static void the_last_vr_takes_the_parent_along(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
-static const struct CMUnitTest tests[] = {
+/* Any hierarchy will do for these. */
+static const struct CMUnitTest life_tests[] = {
 	TEST(layout_takes_each_controller_from_one_place),
-	TEST(cpu_limits_land_in_the_kernel),
-	TEST(memory_pids_and_cpuset_land_in_the_kernel),
 	TEST(without_limits_there_is_still_a_group_to_count_and_to_freeze),
-	TEST(a_cpuset_binds_its_members),
 	TEST(create_refuses_an_existing_group),
 	TEST(bad_names_are_refused),
 	TEST(impossible_limits_are_refused),
-	TEST(a_limit_that_the_kernel_refuses_leaves_nothing),
-	TEST(a_cpuset_of_no_such_cpu_leaves_nothing),
 	TEST(a_limit_without_a_controller_names_it),
 	TEST(a_create_that_fails_anywhere_leaves_nothing),
 	TEST(creates_and_destroys_race_for_the_parent),
@@ -1167,14 +1185,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_child_can_enter_from_its_own_user_namespace),
 	TEST(a_process_with_threads_is_moved_as_a_whole),
 	TEST(a_clone_fd_is_given_on_v2_alone),
-	TEST(a_spinner_stays_below_its_quota),
-	TEST(statistics_count_memory_and_processes),
-	TEST(statistics_of_a_removed_group_are_an_error),
-	TEST(update_changes_what_is_given_and_nothing_else),
-	TEST(update_lifts_limits),
-	TEST(update_is_all_or_nothing),
-	TEST(an_update_that_fails_anywhere_changes_nothing),
-	TEST(update_gives_a_cpuset_to_a_vr_that_had_none),
+	TEST(a_removed_group_has_no_statistics_and_no_limits),
 	TEST(a_frozen_vr_stands_still_until_it_is_thawed),
 	TEST(nobody_enters_a_frozen_group),
 	TEST(what_cannot_be_frozen_is_thawed_again),
@@ -1185,6 +1196,22 @@ static const struct CMUnitTest tests[] = {
 	TEST(destroy_refuses_while_somebody_is_in),
 	TEST(destroying_what_somebody_else_destroyed_is_no_error),
 	TEST(the_last_vr_takes_the_parent_along),
+};
+
+/* These need controllers. */
+static const struct CMUnitTest limit_tests[] = {
+	TEST(cpu_limits_land_in_the_kernel),
+	TEST(memory_pids_and_cpuset_land_in_the_kernel),
+	TEST(a_cpuset_binds_its_members),
+	TEST(a_limit_that_the_kernel_refuses_leaves_nothing),
+	TEST(a_cpuset_of_no_such_cpu_leaves_nothing),
+	TEST(a_spinner_stays_below_its_quota),
+	TEST(statistics_count_memory_and_processes),
+	TEST(update_changes_what_is_given_and_nothing_else),
+	TEST(update_lifts_limits),
+	TEST(update_is_all_or_nothing),
+	TEST(an_update_that_fails_anywhere_changes_nothing),
+	TEST(update_gives_a_cpuset_to_a_vr_that_had_none),
 };
 
 static const struct CMUnitTest layout_tests[] = { cmocka_unit_test(layout_is_what_proc_mounts_says) };
@@ -1203,10 +1230,12 @@ int main(void)
 	if (geteuid() != 0)
 		return cmocka_run_group_tests_name("cgroups", root_tests, NULL, NULL);
 	failures = cmocka_run_group_tests_name("layout", layout_tests, NULL, NULL);
-	failures += cmocka_run_group_tests_name(cgroups_layout(), tests, NULL, NULL);
+	failures += cmocka_run_group_tests_name("limits", limit_tests, NULL, NULL);
+	failures += cmocka_run_group_tests_name("life", life_tests, NULL, NULL);
 	if (!strcmp(cgroups_layout(), "hybrid")) {
-		layout_reload(LAYOUT_V2);
-		failures += cmocka_run_group_tests_name("v2 of hybrid", tests, NULL, NULL);
+		versions = LAYOUT_V2;
+		layout_reload(versions);
+		failures += cmocka_run_group_tests_name("life on v2 alone", life_tests, NULL, NULL);
 	}
 	return failures ? 1 : 0;
 }
