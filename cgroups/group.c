@@ -2,9 +2,9 @@
 /*
  * One group in one hierarchy: its directory and the files in it.
  *
- * Directories are made and removed here and not by libcgroup. cgroup_create_cgroup() takes a group that exists for its own, fails on
- * two new levels at once on v2, and takes 0.45 ms for five controllers (1.2 ms when it is to look after ownership as well) where
- * mkdir takes 0.15; cgroup_delete_cgroup_ext() moves whoever lives there into the parent, out of the limits.
+ * Directories are made and removed here and not by libcgroup. cgroup_create_cgroup() takes a group that exists for its own,
+ * fails on two new levels at once on v2, and takes 0.45 ms for five controllers (1.2 ms when it is to look after ownership
+ * as well) where mkdir takes 0.15; cgroup_delete_cgroup_ext() moves whoever lives there into the parent, out of the limits.
  */
 #include "cgroups/internal.h"
 

@@ -50,8 +50,8 @@ struct layout {
 #define LAYOUT_V2 2u
 
 const struct layout *layout_get(void);
-/* Reads it again, after mounts have changed; of the versions in the mask, so that either can be tried alone where both are. Sets that
- * are open are of no use afterwards. */
+/* Reads it again, after mounts have changed; of the versions in the mask, so that either can be tried alone where both are.
+ * Sets that are open are of no use afterwards. */
 void layout_reload(unsigned versions);
 const char *controller_name(enum controller controller);
 
@@ -79,7 +79,8 @@ struct group *group_of_members(const struct cgroup_set *set);
 /* Adds the set's group in this hierarchy; makes its directory, or opens it. */
 int group_make(struct cgroup_set *set, const struct hierarchy *hierarchy, struct error *e);
 int group_open(struct cgroup_set *set, const struct hierarchy *hierarchy, struct error *e);
-/* Removes the set's group of this index, which must be empty: -EBUSY; it stays in the set then. Then the parent, where that is empty. */
+/* Removes the set's group of this index, and the parent where that was the last one. -EBUSY: somebody is in it; then it
+ * stays in the set. */
 int group_remove(struct cgroup_set *set, unsigned index);
 void group_close(struct group *group);
 

@@ -4,8 +4,8 @@
  * is looked up in whichever has it, v1 first, since a controller can only be bound to one of them.
  *
  * libcgroup could name the mount points, but not their versions; it does not see a v2 mount without controllers; and
- * cgroup_init() clears a table of 2.4 MB, so that it takes 0.5 to 0.6 ms of a new process where this here takes 0.2. Every start of a
- * VR would wait for that. values.c, which is off that path, uses it.
+ * cgroup_init() clears a table of 2.4 MB, so that it takes 0.5 to 0.6 ms of a new process where this here takes 0.2. Every
+ * start of a VR would wait for that. values.c, which is off that path, uses it.
  */
 #include "cgroups/internal.h"
 

@@ -72,8 +72,8 @@ int limits_check(const struct vr_limits *limits, struct error *e)
 		int64_t quota = limits_quota(limits, &period);
 
 		if (limits->burst_us > quota)
-			return refuse(e, "cpu burst '%u': must be at most the quota of a period, %lld microseconds", limits->burst_us,
-				      (long long)quota);
+			return refuse(e, "cpu burst '%u': must be at most the quota of a period, %lld microseconds",
+				      limits->burst_us, (long long)quota);
 	}
 	if (cpuset && (!*cpuset || strlen(cpuset) >= VALUE_MAX || cpuset[strspn(cpuset, "0123456789,-:/")]))
 		return refuse(e, "cpuset '%s': must be a list of CPUs like 0-3,5", cpuset);
@@ -116,8 +116,8 @@ static int cannot_set(const struct setting *s, int code, struct error *e)
 }
 
 /*
- * On the way of a VR's start, so not by libcgroup: a value costs 6 us here, and would cost the 0.5 ms of cgroup_init() before the first.
- * Nor could cgroup_create_cgroup() say which of several values the kernel refused.
+ * On the way of a VR's start, so not by libcgroup: a value takes some microseconds here, and would take the 0.5 ms of
+ * cgroup_init() before the first. Nor could cgroup_create_cgroup() say which of several values the kernel refused.
  */
 int limits_write(const struct cgroup_set *set, const struct vr_limits *limits, struct error *e)
 {
@@ -264,7 +264,8 @@ static int change(struct cgroup_set *set, const struct vr_limits *limits, struct
 	for (unsigned i = before; rc == 0 && i < set->n; i++) {
 		rc = join_members(set, i);
 		if (rc < 0) {
-			fail(e, -rc, "can't move all processes to the control group '%s/%s'", set->group[i].hierarchy->path, set->name);
+			fail(e, -rc, "can't move all processes to the control group '%s/%s'",
+			     set->group[i].hierarchy->path, set->name);
 			plan_restore(set, &old, old.n);
 		}
 	}

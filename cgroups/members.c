@@ -82,8 +82,9 @@ int members_move(int dir, pid_t pid)
 }
 
 /*
- * A number may change hands between cgroup.procs and the signal. So each process is held by a pidfd first, and the list read again
- * after that: a number that is still on it either is the process that is held, or that one is dead and the signal reaches nobody.
+ * A number may change hands between cgroup.procs and the signal. So each process is held by a pidfd first, and the list read
+ * again after that: a number that is still on it either is the process that is held, or that one is dead and the signal
+ * reaches nobody.
  */
 static int signal_batch(const struct group *group, const pid_t *pid, size_t n, int sig)
 {
@@ -184,7 +185,7 @@ int cgroups_kill(struct cgroup_set *set, struct error *e)
 			return 0;
 		kill_pass(set);
 		if (!patience_wait(&patience))
-			return fail(e, ETIMEDOUT, "%zu processes of the control group '%s' don't die, the first is %d", n, set->name,
-				    (int)first);
+			return fail(e, ETIMEDOUT, "%zu processes of the control group '%s' don't die, the first is %d", n,
+				    set->name, (int)first);
 	}
 }

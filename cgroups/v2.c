@@ -38,7 +38,8 @@ static int switch_on(const struct hierarchy *h, const char *file, unsigned want,
 		snprintf(word, sizeof word, "+%s", controller_name(c));
 		rc = file_write(h->fd, file, word);
 		if (rc < 0 && (need & BIT(c)))
-			return fail(e, -rc, "can't switch the '%s' controller on in '%s/%s'", controller_name(c), h->path, file);
+			return fail(e, -rc, "can't switch the '%s' controller on in '%s/%s'", controller_name(c), h->path,
+				    file);
 	}
 	return 0;
 }
