@@ -3,3 +3,16 @@ IPFWD_SOURCES := $(addprefix images/ipfwd/,router.c arp.c ipv4.c options.c fragm
                    neighbour.c nexthop.c route.c fib.c counters.c config.c configure.c) runtime/error.c
 
 $(eval $(call image,ipfwd,images/ipfwd/main.c $(IPFWD_SOURCES)))
+
+# $(call ipfwd_test,NAME,SOURCES): a unit test of parts that need no region.
+define ipfwd_test
+$(call program,tests/$(1),tests/unit/$(1).c $(2),-lcmocka)
+UNIT_TESTS += $(O)/tests/$(1)
+endef
+$(eval $(call ipfwd_test,lpm_test,images/ipfwd/fib.c))
+
+# Whole routers, between libeuropa and the switch's core.
+define ipfwd_bed_test
+$(call bed_test,$(1),tests/unit/ipfwd_bed.c $(IPFWD_SOURCES))
+endef
+$(eval $(call ipfwd_bed_test,ipfwd_forward_test))

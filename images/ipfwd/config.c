@@ -469,7 +469,8 @@ int config_arguments(struct config *config, int n, char **arguments, struct erro
 					return err;
 				s.n = 0;
 			}
-			s.line = CONFIG_ARGUMENT | (u32)(i + 1);
+			if (!s.n)
+				s.line = CONFIG_ARGUMENT | (u32)(i + 1);
 			if (s.n <= MOST_WORDS)
 				s.word[s.n++] = words.word[w];
 		}

@@ -58,9 +58,10 @@ int fib_init(struct fib *fib)
 	fib->groups = reserve(GROUPS_BYTES);
 	fib->group_users = calloc(FIB_GROUPS, sizeof *fib->group_users);
 	fib->free_groups = calloc(FIB_GROUPS, sizeof *fib->free_groups);
+	fib->below_16 = calloc(1 << 16, sizeof *fib->below_16);
 	fib->places = FEWEST_PLACES;
 	fib->routes = calloc(fib->places, sizeof *fib->routes);
-	if (fib->first && fib->groups && fib->group_users && fib->free_groups && fib->routes)
+	if (fib->first && fib->groups && fib->group_users && fib->free_groups && fib->below_16 && fib->routes)
 		return 0;
 	fib_release(fib);
 	return -ENOMEM;
@@ -72,6 +73,7 @@ void fib_release(struct fib *fib)
 	unreserve(fib->groups, GROUPS_BYTES);
 	free(fib->group_users);
 	free(fib->free_groups);
+	free(fib->below_16);
 	free(fib->routes);
 	memset(fib, 0, sizeof *fib);
 }
@@ -134,11 +136,20 @@ static void note_length(struct fib *fib, unsigned length, int change)
 	fib->lengths |= (uint64_t)(fib->count[length] != 0) << length;
 }
 
+static void note_route(struct fib *fib, uint32_t prefix, unsigned length, int change)
+{
+	note_length(fib, length, change);
+	if (length > 8)
+		fib->below_8[prefix >> 24] += change;
+	if (length > 16)
+		fib->below_16[prefix >> 16] += change;
+}
+
 static void store_route(struct fib *fib, struct fib_route *place, uint32_t prefix, unsigned length, uint16_t nexthop)
 {
 	*place = (struct fib_route){ .prefix = prefix, .length = length, .nexthop = nexthop };
 	fib->used++;
-	note_length(fib, length, 1);
+	note_route(fib, prefix, length, 1);
 }
 
 /* Empties a place and moves up what had to step aside for it. */
@@ -146,7 +157,7 @@ static void forget_route(struct fib *fib, struct fib_route *place)
 {
 	size_t hole = place - fib->routes, at = hole;
 
-	note_length(fib, place->length, -1);
+	note_route(fib, place->prefix, place->length, -1);
 	fib->used--;
 	for (;;) {
 		size_t home;
@@ -210,8 +221,13 @@ static void fill(uint16_t *entries, size_t n, uint16_t nexthop)
 		entries[i] = nexthop;
 }
 
-static bool has_longer(const struct fib *fib, unsigned length)
+/* Can there be a longer route below prefix/length? If not, the range needs no closer look. */
+static bool has_below(const struct fib *fib, uint32_t prefix, unsigned length)
 {
+	if (length >= 8 && !fib->below_8[prefix >> 24])
+		return false;
+	if (length >= 16 && !fib->below_16[prefix >> 16])
+		return false;
 	return (fib->lengths >> length) > 1;
 }
 
@@ -221,7 +237,7 @@ static void paint_group(struct fib *fib, uint16_t *in, uint32_t prefix, unsigned
 	unsigned deeper = length + 1;
 	uint32_t other;
 
-	if (!has_longer(fib, length)) {
+	if (!has_below(fib, prefix, length)) {
 		fill(in + (prefix & 255), (size_t)1 << (32 - length), nexthop);
 		return;
 	}
@@ -250,7 +266,7 @@ static void paint(struct fib *fib, uint32_t prefix, unsigned length, uint16_t ne
 			*entry = nexthop;
 		return;
 	}
-	if (!has_longer(fib, length)) {
+	if (!has_below(fib, prefix, length)) {
 		fill(entry, (size_t)1 << (24 - length), nexthop);
 		return;
 	}

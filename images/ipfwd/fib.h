@@ -46,6 +46,8 @@ struct fib {
 	size_t places, used;
 	uint64_t lengths;               /* bit n: there is a route of length n */
 	uint32_t count[33];             /* routes of each length */
+	uint32_t below_8[256];          /* routes longer than /8 in each /8, and longer than /16 in each /16: */
+	uint32_t *below_16;             /* whether a range can be written at once */
 
 	uint16_t *group_users;          /* prefixes longer than /24 in each group */
 	uint16_t *free_groups;          /* numbers of groups given back */
