@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# tests/checks.sh --list | NAME: one check of the tree, of what can be seen without running the product. Exit status 0: good,
+# 77: can't be done here (the last line says why), else: what is wrong was printed.
+set -u
+export LC_ALL=C.UTF-8
+cd "$(dirname "$0")/.." || exit 1
+O=${O:-build}
+
+sources() { git ls-files "$@" 2>/dev/null || find . -path ./build -prune -o -type f -print | sed 's|^\./||'; }
+wrong=0
+complain() { printf '%s\n' "$*"; wrong=1; }
+
+# The contract and the library's header are C and C++, by themselves, without a warning.
+check_headers_are_c_and_cplusplus()
+{
+	local header
+	for header in kmod/uapi/linux/europa.h shim/europa.h; do
+		cc -x c -std=c99 -Wall -Wextra -Werror -Wno-pedantic -D_GNU_SOURCE -Ikmod/uapi -Ikmod -I. -fsyntax-only "$header" || complain "C: $header"
+		c++ -x c++ -std=c++11 -Wall -Wextra -Werror -Ikmod/uapi -Ikmod -I. -fsyntax-only "$header" || complain "C++: $header"
+	done
+}
+
+# Every file that the documents name is there.
+check_documents_name_what_exists()
+{
+	local document name
+	for document in README.md CONTRIBUTING.md docs/*.md; do
+		[ -f "$document" ] || { complain "$document is missing"; continue; }
+		for name in $(grep -oE '`[A-Za-z0-9_./-]+`' "$document" | tr -d '`' | grep -E '^(kmod|runtime|shim|images|cgroups|tests|docs|\.ci)/' | sort -u); do
+			[ -e "$name" ] || complain "$document: $name does not exist"
+		done
+	done
+}
+
+# docs/reading.md leaves out no source file of the paths that it describes.
+check_reading_is_complete()
+{
+	local file
+	for file in kmod/core/*.c kmod/core/*.h runtime/*.c runtime/engine/*.c cgroups/*.c shim/*.c; do
+		[ -e "$file" ] || continue
+		grep -qF "\`$file\`" docs/reading.md || complain "docs/reading.md doesn't mention $file"
+	done
+}
+
+check_man_pages()
+{
+	local page
+	command -v man >/dev/null || { echo "man is not installed"; exit 77; }
+	set -- docs/man/*.[1-9]
+	[ -e "$1" ] || { complain "there are no man pages in docs/man"; return; }
+	for page in "$@"; do
+		MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null | grep . && complain "$page"
+	done
+}
+
+# Every command has a man page, --help that names every option which the page has, and completion.
+check_every_command_is_documented()
+{
+	local command
+	for command in run ps kill stat exec logs update inspect; do
+		[ -f "docs/man/europa-$command.1" ] || complain "docs/man/europa-$command.1 is missing"
+		"$O/bin/europa-$command" --help >"$O/check/help" 2>&1 </dev/null || complain "europa-$command --help fails"
+		grep -q "europa-$command" "$O/check/help" || complain "europa-$command --help doesn't say how it is used"
+		for option in $(grep -oE -- '--[a-z][a-z-]+' "$O/check/help" | sort -u); do
+			sed 's/\\-/-/g' "docs/man/europa-$command.1" 2>/dev/null | grep -qF -- "$option" || complain "europa-$command.1: $option is missing"
+		done
+	done
+}
+
+# Licence first, no trailing blanks, lines that fit, names that mean something.
+check_style()
+{
+	local file
+	for file in $(sources '*.c' '*.h' '*.sh' '*.py'); do
+		head -n 2 "$file" | grep -q SPDX-License-Identifier || complain "$file: no licence line on top"
+		grep -nE '[[:blank:]]+$' "$file" /dev/null && complain "$file: trailing blanks"
+		expand -t 8 "$file" | awk -v f="$file" 'length > 150 { print f ":" NR ": " length " columns" }' | grep . && complain "$file: too wide"
+		case "$(basename "$file")" in
+		*util* | *common* | *misc* | *helper*) complain "$file: a name that says nothing" ;;
+		esac
+	done
+}
+
+# Shell and Python read without complaint.
+check_scripts_parse()
+{
+	local file
+	for file in $(sources '*.sh') .ci/run; do
+		bash -n "$file" || complain "$file"
+	done
+	/usr/bin/python3 -c 'import ast, sys
+for name in sys.argv[1:]:
+    ast.parse(open(name).read(), name)' $(sources '*.py') || complain "Python"
+}
+
+# Every licence that a file names is in the tree.
+check_licences()
+{
+	local id
+	[ -s LICENSE ] || complain "LICENSE is missing"
+	for id in $(sources | xargs grep -hoE 'SPDX-License-Identifier: .*' 2>/dev/null | sed 's/.*: //; s/\*\/.*//' | tr -d '()' |
+			sed 's/ \(OR\|AND\|WITH\) /\n/g' | sed 's/["'\''].*//; s/ *$//' | grep -E '^[A-Za-z0-9.-]+$' | sort -u); do
+		[ "$id" = SPDX-License-Identifier ] || [ -s "LICENSES/$id.txt" ] || complain "LICENSES/$id.txt is missing"
+	done
+}
+
+if [ "${1:-}" = --list ]; then
+	declare -F | sed -n 's/^declare -f check_//p'
+	exit
+fi
+mkdir -p "$O/check"
+"check_$1"
+exit $wrong

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""A VR that writes garbage wherever it can (hostile.c) beside one that minds its own business."""
+import json
+import shutil
+import struct
+
+import pytest
+
+from conftest import BUILD, Routed, process_alive, wait_for
+
+
+@pytest.fixture
+def hostile_image(tmp_path):
+    image = tmp_path / "hostile"
+    for directory in ("bin", "dev", "etc", "proc", "sys", "tmp", "run"):
+        (image / "rootfs" / directory).mkdir(parents=True)
+    shutil.copy(BUILD / "tests" / "hostile", image / "rootfs" / "bin" / "hostile")
+    (image / "config.json").write_text(json.dumps({
+        "ociVersion": "1.0.2",
+        "process": {"user": {"uid": 65534, "gid": 65534}, "args": ["/bin/hostile"], "env": ["PATH=/bin"], "cwd": "/"},
+        "root": {"path": "rootfs", "readonly": True},
+        "annotations": {"io.europa.vnics": "2", "io.europa.seccomp": "wide"},
+    }))
+    for path in (tmp_path, image, image / "rootfs"):
+        path.chmod(0o755)
+    return image
+
+
+def stream_is_whole(routed, count, rate):
+    """A numbered stream through the innocent VR: everything arrives, once, in order."""
+    assert routed.a.ping("10.0.1.2", 1)
+    wire = routed.europa.wire(routed.b, routed.right)
+    sender = routed.a.popen(BUILD / "tests" / "udpgen", "--device", routed.left, "--to", routed.vr.state()["vnics"][0]["mac"], "--dst",
+                            "10.0.1.2", "--rate", rate, "--count", count, "--sequence")
+    expected = 0
+    for raw in wire.frames():
+        if raw[12:14] == b"\x08\x00" and raw[23] == 17 and raw[36:38] == b"\0\x09":
+            sequence = struct.unpack_from(">Q", raw, 42)[0]
+            assert sequence == expected, f"{expected} was next; {routed.vr.stat()['vnics']}"
+            expected += 1
+            if expected == count:
+                break
+    assert expected == count
+    assert sender.wait(timeout=30) == 0
+
+
+def test_a_hostile_vr_hurts_nobody_but_itself(europa, a, b, hostile_image):
+    innocent = Routed(europa, a, b)
+    (switch,) = europa.switch_pids()
+    hostile = europa.start(hostile_image, "--vnics", 2, "--cpu", "30%", "--link", "0=generator:size=64", "--link", "1=none")
+    stream_is_whole(innocent, 40000, 8000)
+    wait_for(lambda: hostile.stat()["switch"]["status"] == "quarantined", "the quarantine")
+    assert hostile.stat()["switch"]["violations"] > 0
+    stream_is_whole(innocent, 10000, 8000)
+    assert europa.switch_pids() == [switch] and process_alive(switch)
+    assert innocent.vr.stat()["switch"]["violations"] == 0
+    log = europa("logs", hostile.name).stdout
+    assert "hostile: at it" in log and "BREACH" not in log, log
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_the_switch_survives_many_kinds_of_garbage(europa, hostile_image, seed):
+    bystander = europa.start("nullfwd", "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
+    (switch,) = europa.switch_pids()
+    vr = europa.start(hostile_image, "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=generator:size=1500",
+                      args=["/bin/hostile", seed])
+    wait_for(lambda: vr.stat()["switch"]["status"] == "quarantined", "the quarantine")
+    moved = bystander.stat()["vnics"][0]["rx_packets"]
+    wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
+    vr.kill("--time", "0")
+    wait_for(lambda: not vr.leftovers(), "nothing to be left")
+    assert europa.switch_pids() == [switch]
+
+
+def test_an_adopting_switch_survives_garbage_too(europa, hostile_image):
+    """The region of a hostile VR when europad dies: the new one repairs what it can and believes nothing."""
+    import os
+    import signal
+    vr = europa.start(hostile_image, "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
+    bystander = europa.start("nullfwd", "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
+    for _ in range(3):
+        (switch,) = wait_for(europa.switch_pids)
+        epoch = bystander.stat()["switch"]["epoch"]
+        os.kill(switch, signal.SIGKILL)
+        wait_for(lambda: bystander.stat()["switch"]["epoch"] > epoch and len(europa.switch_pids()) == 1, "the next switch")
+        moved = bystander.stat()["vnics"][0]["rx_packets"]
+        wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
+    assert vr.state()["status"] == "running"

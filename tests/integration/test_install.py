@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""What `make install` puts on a machine works from there: a data plane of one's own against the library, and the commands."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import ROOT, VR, command, wait_for
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """An installed tree below a directory of its own."""
+    prefix = tmp_path_factory.mktemp("prefix", numbered=True)
+    for directory in (prefix, *prefix.parents):
+        if str(directory).startswith("/tmp/"):
+            directory.chmod(0o755)
+    command("make", "-C", ROOT, "-s", "install", f"O={prefix}/build", f"PREFIX={prefix}", timeout=600)
+    return prefix
+
+
+def library_flags(prefix, *options):
+    env = dict(os.environ, PKG_CONFIG_PATH=str(prefix / "lib" / "pkgconfig"))
+    return subprocess.check_output(["pkg-config", *options, "europa"], text=True, env=env).split()
+
+
+def run_own_data_plane(europa, program, tmp_path):
+    image = tmp_path / "mine"
+    for directory in ("bin", "dev", "etc", "proc", "sys", "tmp", "run"):
+        (image / "rootfs" / directory).mkdir(parents=True)
+    shutil.copy(program, image / "rootfs" / "bin" / "mine")
+    (image / "config.json").write_text(json.dumps({
+        "ociVersion": "1.0.2", "root": {"path": "rootfs", "readonly": True}, "annotations": {"io.europa.vnics": "2"},
+        "process": {"user": {"uid": 65534, "gid": 65534}, "args": ["/bin/mine"], "env": ["PATH=/bin"], "cwd": "/"}}))
+    for path in (tmp_path, image):
+        path.chmod(0o755)
+    vr = europa.start(image, "--vnics", "2", "--link", "0=generator:size=64", "--link", "1=generator:size=64")
+    wait_for(lambda: vr.stat()["vnics"][1]["tx_packets"] > 10000, "it to forward")
+    assert vr.stat()["switch"]["violations"] == 0
+
+
+def test_the_example_data_plane_builds_against_the_installed_library_and_forwards(europa, installed, tmp_path):
+    program = tmp_path / "forward"
+    source = ROOT / "shim" / "example" / "forward.c"
+    assert len([line for line in source.read_text().splitlines() if line.strip()]) <= 40
+    flags = library_flags(installed, "--cflags", "--libs", "--static")
+    command("cc", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-o", program, source, *flags)
+    run_own_data_plane(europa, program, tmp_path)
+
+
+def test_the_example_is_cplusplus_too(installed, tmp_path):
+    command("c++", "-x", "c++", "-Wall", "-Wextra", "-Werror", "-O2", "-c", "-o", tmp_path / "forward.o",
+            ROOT / "shim" / "example" / "forward.c", *library_flags(installed, "--cflags"))
+
+
+def test_the_shared_library_exports_what_the_header_declares(installed):
+    (library,) = (installed / "lib").glob("libeuropa.so.*")
+    names = {line.split()[-1].split("@")[0] for line in command("nm", "-D", "--defined-only", library).stdout.splitlines()}
+    assert "europa_attach" in names
+    assert all(name.startswith(("europa_", "EUROPA_", "LIBEUROPA_")) for name in names), names
+
+
+def test_installed_commands_find_the_installed_images(europa, installed, tmp_path):
+    vr = VR(europa, europa.name())
+    europa.vrs.append(vr)
+    europa.home.run(installed / "bin" / "europa-run", "--detach", "--name", vr.name, *europa.switch(), "ipfwd", env=europa.env,
+                    cwd=tmp_path)
+    vr.wait_running()
+
+
+def test_uninstall_removes_what_install_made(installed):
+    prefix = installed / "again"
+    command("make", "-C", ROOT, "-s", "install", f"O={installed}/build", f"PREFIX={prefix}", timeout=600)
+    assert (prefix / "bin" / "europa").exists()
+    command("make", "-C", ROOT, "-s", "uninstall", f"O={installed}/build", f"PREFIX={prefix}", timeout=600)
+    assert [str(path) for path in prefix.rglob("*") if not path.is_dir()] == []
