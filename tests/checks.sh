@@ -76,7 +76,7 @@ check_style()
 	for file in $(sources '*.c' '*.h' '*.sh' '*.py'); do
 		head -n 2 "$file" | grep -q SPDX-License-Identifier || complain "$file: no licence line on top"
 		grep -nE '[[:blank:]]+$' "$file" /dev/null && complain "$file: trailing blanks"
-		expand -t 8 "$file" | awk -v f="$file" 'length > 150 { print f ":" NR ": " length " columns" }' | grep . && complain "$file: too wide"
+		expand -t 8 "$file" | awk -v f="$file" 'length > 144 { print f ":" NR ": " length " columns" }' | grep . && complain "$file: too wide"
 		case "$(basename "$file")" in
 		*util* | *common* | *misc* | *helper*) complain "$file: a name that says nothing" ;;
 		esac
