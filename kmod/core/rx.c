@@ -3,7 +3,7 @@
 #include "core/pool.h"
 
 /* Frames ahead of which the next slot's lines are fetched for writing: the VR had them last. */
-#define AHEAD 4
+#define AHEAD 16
 
 static int rx_dropped(struct vr *vr, u32 vnic, enum europa_drop cause)
 {
@@ -60,20 +60,30 @@ int rx_slot(struct vr *vr, u32 vnic, u32 len)
 	return vr->free_slots[vr->nfree_slots];
 }
 
+/*
+ * Field by field into words: the caller has just stored these fields, and a wider load of them would wait until all stores before
+ * have left the CPU, those to lines that the VR had last included. That was half the cost of receiving.
+ */
+static void write_meta(struct europa_slot *shared, u32 vnic, const struct europa_slot *meta)
+{
+	u64 *words = (u64 *)shared;
+
+	WRITE_ONCE(words[0], EUROPA_SLOT_FILLED | (u64)meta->flags << 8 | (u64)vnic << 16 | (u64)meta->gso_type << 24 |
+			     (u64)meta->len << 32);
+	WRITE_ONCE(words[1], EUROPA_HEADROOM | (u64)meta->vlan_tci << 16 | (u64)meta->vlan_proto << 32 |
+			     (u64)meta->hdr_len << 48);
+	WRITE_ONCE(words[2], meta->gso_size | (u64)meta->csum_start << 16 | (u64)meta->csum_offset << 32);
+	WRITE_ONCE(words[3], meta->hash | (u64)meta->tstamp_us << 32);
+}
+
 void rx_put(struct vr *vr, u32 vnic, u32 slot, const struct europa_slot *meta)
 {
-	struct ring *r = &vr->rx[vnic];
 	struct europa_vnic_stats *stats = &vr->vnic_stats[vnic];
-	struct europa_slot filled = *meta;
 
-	filled.state = EUROPA_SLOT_FILLED;
-	filled.in_vnic = vnic;
-	filled.offset = EUROPA_HEADROOM;
-	vr->meta[slot] = filled;
-
-	WRITE_ONCE(*ring_entry(r, vr->rx_pending[vnic]), slot);
+	write_meta(&vr->meta[slot], vnic, meta);
+	WRITE_ONCE(*ring_entry(&vr->rx[vnic], vr->rx_pending[vnic]), slot);
 	vr->rx_pending[vnic]++;
-	WRITE_ONCE(stats->rx_bytes, stats->rx_bytes + filled.len);
+	WRITE_ONCE(stats->rx_bytes, stats->rx_bytes + meta->len);
 }
 
 void rx_cancel(struct vr *vr, u32 slot)
