@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/engine/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#include "runtime/cleanup.h"
+#include "runtime/engine/engine.h"
+#include "runtime/engine/log.h"
+#include "runtime/engine/member.h"
+#include "runtime/engine/netlink.h"
+#include "runtime/engine/port.h"
+
+#define CLAIM_MS       10000    /* a VR whose switch was killed comes back within this */
+#define ALIAS          "europa %s %u"
+#define ALIAS_MAX      96
+
+struct leftover {
+	int ifindex;
+	char alias[ALIAS_MAX];
+};
+
+struct devices {
+	struct mnl_socket *requests, *events;
+	int netns;                      /* the switch's own: engine->hidden */
+	unsigned next_number;           /* names of the switch's ends: p1, p2, ... */
+	struct leftover *leftovers;
+	unsigned nleftovers;
+	int64_t due_ms;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* ---- the namespace ---- */
+
+static int write_text(const char *path, const char *text)
+{
+	auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, text, strlen(text)) > 0 ? 0 : -errno;
+}
+
+static bool enter_namespace(const char *path)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct statfs fs;
+
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC && setns(fd, CLONE_NEWNET) == 0;
+}
+
+static int make_namespace(const char *path, struct error *e)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return fail(e, errno, "cannot make \"%s\"", path);
+	if (unshare(CLONE_NEWNET) < 0)
+		return fail(e, errno, "cannot make a network namespace");
+	/* Where the kernel has no IPv6, there is nothing to switch off. */
+	write_text("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+	write_text("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+	if (mount("/proc/thread-self/ns/net", path, NULL, MS_BIND, NULL) < 0)
+		return fail(e, errno, "cannot mount the network namespace at \"%s\"", path);
+	return 0;
+}
+
+static int open_namespace(const char *run_dir, struct error *e)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/netns", run_dir);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return fail(e, errno, "cannot make \"%s\"", path);
+	snprintf(path, sizeof path, "%s/netns/switch", run_dir);
+	return enter_namespace(path) ? 0 : make_namespace(path, e);
+}
+
+static void remove_namespace(const char *run_dir)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/netns/switch", run_dir);
+	umount2(path, MNT_DETACH);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/netns", run_dir);
+	rmdir(path);
+}
+
+/* ---- what is there ---- */
+
+struct link {
+	int ifindex;
+	unsigned flags;
+	unsigned mtu;
+	char name[IFNAMSIZ];
+	char alias[ALIAS_MAX];
+};
+
+static int link_attribute(const struct nlattr *a, void *data)
+{
+	struct link *link = data;
+
+	switch (mnl_attr_get_type(a)) {
+	case IFLA_IFNAME:
+		snprintf(link->name, sizeof link->name, "%s", mnl_attr_get_str(a));
+		break;
+	case IFLA_IFALIAS:
+		snprintf(link->alias, sizeof link->alias, "%s", mnl_attr_get_str(a));
+		break;
+	case IFLA_MTU:
+		link->mtu = mnl_attr_get_u32(a);
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+static void read_link(const struct nlmsghdr *h, struct link *link)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
+
+	memset(link, 0, sizeof *link);
+	link->ifindex = info->ifi_index;
+	link->flags = info->ifi_flags;
+	mnl_attr_parse(h, sizeof *info, link_attribute, link);
+}
+
+static bool link_is_up(const struct link *link)
+{
+	return (link->flags & IFF_UP) && (link->flags & IFF_LOWER_UP);
+}
+
+static int one_link(const struct nlmsghdr *h, void *data)
+{
+	read_link(h, data);
+	return MNL_CB_OK;
+}
+
+/* By number, or by name where that is 0. -ENODEV: there is none. */
+static int get_link(struct devices *d, int ifindex, const char *name, struct link *link)
+{
+	char bytes[NETLINK_BYTES];
+	struct nlmsghdr *h = netlink_link(bytes, RTM_GETLINK, 0, ifindex);
+
+	if (!ifindex)
+		mnl_attr_put_strz(h, IFLA_IFNAME, name);
+	return netlink_ask(d->requests, h, one_link, link);
+}
+
+static int remember_leftover(const struct nlmsghdr *h, void *data)
+{
+	struct devices *d = data;
+	struct leftover *more;
+	struct link link;
+	unsigned number;
+
+	read_link(h, &link);
+	if (sscanf(link.name, "p%u", &number) == 1 && number >= d->next_number)
+		d->next_number = number + 1;
+	if (link.flags & IFF_LOOPBACK)
+		return MNL_CB_OK;
+	more = realloc(d->leftovers, (d->nleftovers + 1) * sizeof *more);
+	if (!more)
+		return MNL_CB_OK;
+	d->leftovers = more;
+	more = &more[d->nleftovers++];
+	more->ifindex = link.ifindex;
+	memcpy(more->alias, link.alias, sizeof more->alias);
+	return MNL_CB_OK;
+}
+
+static int find_leftovers(struct devices *d, struct error *e)
+{
+	char bytes[NETLINK_BYTES];
+	struct nlmsghdr *h = netlink_link(bytes, RTM_GETLINK, NLM_F_DUMP, 0);
+	int r;
+
+	r = netlink_ask(d->requests, h, remember_leftover, d);
+	if (r < 0)
+		return fail(e, -r, "cannot list the switch's devices");
+	d->due_ms = now_ms() + CLAIM_MS;
+	return 0;
+}
+
+int devices_leftovers_due(const struct devices *d)
+{
+	int64_t left = d->due_ms - now_ms();
+
+	return !d->nleftovers ? -1 : left < 0 ? 0 : (int)left;
+}
+
+void devices_sweep(struct devices *d)
+{
+	if (devices_leftovers_due(d) != 0)
+		return;
+	while (d->nleftovers) {
+		struct leftover *l = &d->leftovers[--d->nleftovers];
+
+		note("nobody has claimed the device of \"%s\": removed", l->alias);
+		device_remove(d, l->ifindex);
+	}
+}
+
+/* The pair that the last switch made for this vNIC, or 0. */
+static int claim(struct devices *d, const char *name, unsigned vnic)
+{
+	char alias[ALIAS_MAX];
+	unsigned i;
+
+	snprintf(alias, sizeof alias, ALIAS, name, vnic);
+	for (i = 0; i < d->nleftovers; i++) {
+		if (!strcmp(d->leftovers[i].alias, alias)) {
+			int ifindex = d->leftovers[i].ifindex;
+
+			d->leftovers[i] = d->leftovers[--d->nleftovers];
+			return ifindex;
+		}
+	}
+	return 0;
+}
+
+/* ---- names and addresses ---- */
+
+static u64 hash(u64 h, const void *bytes, size_t n)
+{
+	const u8 *b = bytes;
+
+	while (n--)
+		h = (h ^ *b++) * 0x100000001b3ull;
+	return h;
+}
+
+/* Two machines on one wire may have VRs of the same name: the machine's number goes into their addresses. */
+static u64 machine_hash(void)
+{
+	auto_close int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+	char id[64];
+	ssize_t n = fd >= 0 ? read(fd, id, sizeof id) : 0;
+
+	return hash(0xcbf29ce484222325ull, id, n > 0 ? n : 0);
+}
+
+/* The vNIC's address, or that of its device's other end. */
+static void choose_mac(const char *name, unsigned vnic, u8 first, __u8 mac[6])
+{
+	u64 h = hash(machine_hash(), name, strlen(name));
+
+	h ^= h >> 32;
+	mac[0] = first;                /* locally administered */
+	memcpy(mac + 1, &h, 4);
+	mac[5] = vnic;
+}
+
+void device_choose_mac(const char *name, unsigned vnic, __u8 mac[6])
+{
+	choose_mac(name, vnic, 0x02, mac);
+}
+
+/* NAME-vN; a name too long for a device is cut, and what was cut off stands as four digits of its hash. */
+static void choose_name(const char *name, unsigned vnic, char device[IFNAMSIZ])
+{
+	char tail[16];
+	int room;
+
+	room = IFNAMSIZ - 1 - snprintf(tail, sizeof tail, "-v%u", vnic % 100);
+	if (strlen(name) <= (size_t)room)
+		snprintf(device, IFNAMSIZ, "%.*s%.4s", room, name, tail);
+	else
+		snprintf(device, IFNAMSIZ, "%.*s~%04x%.4s", room - 5, name,
+			 (unsigned)(hash(0xcbf29ce484222325ull, name, strlen(name)) & 0xffff), tail);
+}
+
+/* ---- making and removing ---- */
+
+/* The switch's end, of which no more can be said when it is made: a veth device that is made as the other one's peer can't be up yet. */
+static void put_peer(struct nlmsghdr *h, const struct europa_attach *a, const char *name, int netns)
+{
+	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO), *data, *peer;
+
+	mnl_attr_put_strz(h, IFLA_INFO_KIND, "veth");
+	data = mnl_attr_nest_start(h, IFLA_INFO_DATA);
+	peer = mnl_attr_nest_start(h, VETH_INFO_PEER);
+	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(h, IFLA_IFNAME, name);
+	mnl_attr_put_u32(h, IFLA_MTU, a->mtu);
+	mnl_attr_put_u32(h, IFLA_NET_NS_FD, netns);
+	mnl_attr_nest_end(h, peer);
+	mnl_attr_nest_end(h, data);
+	mnl_attr_nest_end(h, info);
+}
+
+/* The user's end: in the VR's namespace, with an address of its own, up. */
+static struct nlmsghdr *put_pair(void *bytes, const struct member *m, const struct europa_attach *a, const char *name, int netns)
+{
+	struct nlmsghdr *h = netlink_link(bytes, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
+	u8 mac[6];
+
+	info->ifi_flags = info->ifi_change = IFF_UP;
+	choose_mac(m->name, a->vnic, 0x06, mac);
+	mnl_attr_put_strz(h, IFLA_IFNAME, a->device);
+	mnl_attr_put(h, IFLA_ADDRESS, sizeof mac, mac);
+	mnl_attr_put_u32(h, IFLA_MTU, a->mtu);
+	mnl_attr_put_u32(h, IFLA_NET_NS_FD, m->netns);
+	put_peer(h, a, name, netns);
+	return h;
+}
+
+/* The switch's end again: up, without ARP, and whose it is. */
+static struct nlmsghdr *put_owner(void *bytes, const struct member *m, const struct europa_attach *a, const char *name)
+{
+	struct nlmsghdr *h = netlink_link(bytes, RTM_SETLINK, 0, 0);
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
+	char alias[ALIAS_MAX];
+
+	info->ifi_flags = info->ifi_change = IFF_UP | IFF_NOARP;
+	mnl_attr_put_strz(h, IFLA_IFNAME, name);
+	mnl_attr_put_u32(h, IFLA_GROUP, m->group);
+	snprintf(alias, sizeof alias, ALIAS, m->name, a->vnic);
+	mnl_attr_put_strz(h, IFLA_IFALIAS, alias);
+	return h;
+}
+
+/* Half a pair is none. */
+static void remove_by_name(struct devices *d, const char *name)
+{
+	char bytes[NETLINK_BYTES];
+	struct nlmsghdr *h = netlink_link(bytes, RTM_DELLINK, 0, 0);
+
+	mnl_attr_put_strz(h, IFLA_IFNAME, name);
+	netlink_send(d->requests, bytes, h->nlmsg_len, 1);
+}
+
+/* One batch. */
+static int create(struct devices *d, const struct member *m, const struct europa_attach *a, struct link *link)
+{
+	char bytes[NETLINK_BYTES], name[IFNAMSIZ];
+	size_t size;
+	int r;
+
+	snprintf(name, sizeof name, "p%u", d->next_number++);
+	size = put_pair(bytes, m, a, name, d->netns)->nlmsg_len;
+	size += put_owner(bytes + size, m, a, name)->nlmsg_len;
+	r = netlink_send(d->requests, bytes, size, 2);
+	if (r == 0)
+		r = get_link(d, 0, name, link);
+	if (r < 0)
+		remove_by_name(d, name);
+	return r;
+}
+
+static int adopt_group(struct devices *d, const struct member *m, int ifindex)
+{
+	char bytes[NETLINK_BYTES];
+	struct nlmsghdr *h = netlink_link(bytes, RTM_SETLINK, 0, ifindex);
+
+	mnl_attr_put_u32(h, IFLA_GROUP, m->group);
+	return netlink_send(d->requests, bytes, h->nlmsg_len, 1);
+}
+
+int device_create(struct devices *d, const struct member *m, struct europa_attach *a, int *ifindex, bool *up, struct error *e)
+{
+	static const u8 none[6];
+	int left = claim(d, m->name, a->vnic);
+	struct link link;
+	int r;
+
+	if (!a->device[0])
+		choose_name(m->name, a->vnic, a->device);
+	if (!a->mtu)
+		a->mtu = 1500;
+	if (!memcmp(a->mac, none, sizeof none))
+		device_choose_mac(m->name, a->vnic, a->mac);
+
+	if (left && m->adopted && adopt_group(d, m, left) == 0 && get_link(d, left, NULL, &link) == 0) {
+		*ifindex = left;
+		*up = link_is_up(&link);
+		return 0;
+	}
+	if (left)
+		device_remove(d, left);
+
+	r = create(d, m, a, &link);
+	if (r == -EEXIST)
+		return fail(e, EEXIST, "cannot make device \"%s\" for vNIC %u", a->device, a->vnic);
+	if (r < 0)
+		return fail(e, -r, "cannot make veth device \"%s\" with MTU %u", a->device, a->mtu);
+	*ifindex = link.ifindex;
+	*up = link_is_up(&link);
+	return 0;
+}
+
+void device_remove(struct devices *d, int ifindex)
+{
+	char bytes[NETLINK_BYTES];
+	struct nlmsghdr *h = netlink_link(bytes, RTM_DELLINK, 0, ifindex);
+	int r = netlink_send(d->requests, bytes, h->nlmsg_len, 1);
+
+	if (r < 0 && r != -ENODEV)
+		note("cannot remove device %d: %s", ifindex, strerror(-r));
+}
+
+/* All at once by their group: the kernel waits once for all of them, and not once for each. */
+void device_remove_all(struct devices *d, const struct member *m)
+{
+	char bytes[NETLINK_BYTES];
+	struct nlmsghdr *h = netlink_link(bytes, RTM_DELLINK, 0, 0);
+	int r;
+
+	mnl_attr_put_u32(h, IFLA_GROUP, m->group);
+	r = netlink_send(d->requests, bytes, h->nlmsg_len, 1);
+	if (r < 0 && r != -ENODEV)
+		note("%s: cannot remove the devices: %s", m->name, strerror(-r));
+}
+
+/* ---- carrier ---- */
+
+static struct port *port_of(const struct engine *engine, int ifindex)
+{
+	struct member *m;
+	u32 left;
+
+	for (m = engine->members; m; m = m->next) {
+		for (left = m->attached; left; left &= left - 1) {
+			struct port *port = m->ports[__builtin_ctz(left)];
+
+			if (port->ifindex == ifindex)
+				return port;
+		}
+	}
+	return NULL;
+}
+
+static int link_changed(const struct nlmsghdr *h, void *data)
+{
+	struct engine *engine = data;
+	struct port *port;
+	struct link link;
+	bool up;
+
+	if (h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK)
+		return MNL_CB_OK;
+	read_link(h, &link);
+	port = link.ifindex ? port_of(engine, link.ifindex) : NULL;
+	if (!port)
+		return MNL_CB_OK;
+	up = h->nlmsg_type == RTM_NEWLINK && link_is_up(&link);
+	if (up != port->up) {
+		engine_lock(engine);
+		port_set_up(port, up);
+		engine_unlock(engine);
+	}
+	if (h->nlmsg_type == RTM_DELLINK)
+		note("%s: the device of vNIC %u was removed by somebody else", port->member->name, port->vnic);
+	return MNL_CB_OK;
+}
+
+int devices_fd(const struct devices *d)
+{
+	return mnl_socket_get_fd(d->events);
+}
+
+/* What doesn't fit into the socket's buffer is lost; so all is looked at anew. */
+void devices_dispatch(struct engine *engine)
+{
+	struct devices *d = engine->devices;
+	char bytes[NETLINK_BYTES];
+	bool lost = false;
+	ssize_t n;
+
+	for (;;) {
+		n = mnl_socket_recvfrom(d->events, bytes, sizeof bytes);
+		if (n < 0 && errno == ENOBUFS) {
+			lost = true;
+			continue;
+		}
+		if (n <= 0)
+			break;
+		mnl_cb_run(bytes, n, 0, 0, link_changed, engine);
+	}
+	if (lost)
+		netlink_ask(d->requests, netlink_link(bytes, RTM_GETLINK, NLM_F_DUMP, 0), link_changed, engine);
+}
+
+/* ---- life ---- */
+
+int devices_open(struct engine *engine, const char *run_dir, struct error *e)
+{
+	struct devices *d = calloc(1, sizeof *d);
+	int r;
+
+	if (!d)
+		return fail(e, ENOMEM, "devices");
+	r = open_namespace(run_dir, e);
+	if (r < 0) {
+		free(d);
+		return r;
+	}
+	engine->devices = d;
+	engine->hidden = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (engine->hidden < 0)
+		return fail(e, errno, "cannot open the switch's network namespace");
+	d->netns = engine->hidden;
+	d->requests = netlink_open(0, e);
+	d->events = netlink_open(RTMGRP_LINK, e);
+	if (!d->requests || !d->events)
+		return -e->code;
+	return find_leftovers(d, e);
+}
+
+void devices_close(struct engine *engine, const char *run_dir)
+{
+	struct devices *d = engine->devices;
+
+	if (!d)
+		return;
+	if (run_dir) {
+		d->due_ms = 0;
+		devices_sweep(d);
+		remove_namespace(run_dir);
+	}
+	if (d->requests)
+		mnl_socket_close(d->requests);
+	if (d->events)
+		mnl_socket_close(d->events);
+	free(d->leftovers);
+	free(d);
+	engine->devices = NULL;
+}

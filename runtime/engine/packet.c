@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/engine/packet.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/engine/janitor.h"
+#include "runtime/engine/log.h"
+#include "runtime/engine/port.h"
+#include "runtime/error.h"
+
+#define FRAME_BYTES   2048u             /* a frame of the usual MTU, and the kernel's header */
+#define FRAMES        2048u             /* what comes while the poll thread is kept from its CPU for some milliseconds */
+#define BLOCK_BYTES   (64u << 10)
+#define QUEUE_BYTES   (16 << 20)        /* super-packets that wait on the socket */
+#define SPARES        4u
+#define MACS          (2 * ETH_ALEN)
+#define TAG           4u
+
+struct packet_batch {
+	struct mmsghdr messages[VR_BATCH];
+	struct iovec pieces[VR_BATCH][4];
+	struct virtio_net_hdr offloads[VR_BATCH];
+	__be16 tags[VR_BATCH][2];
+};
+
+/* ---- life ---- */
+
+static int set(int fd, int option, int value)
+{
+	return setsockopt(fd, SOL_PACKET, option, &value, sizeof value);
+}
+
+static int set_up(struct packet_socket *s)
+{
+	const struct tpacket_req req = {
+		.tp_block_size = BLOCK_BYTES,
+		.tp_block_nr = FRAMES * FRAME_BYTES / BLOCK_BYTES,
+		.tp_frame_size = FRAME_BYTES,
+		.tp_frame_nr = FRAMES,
+	};
+	const int bytes = QUEUE_BYTES;
+
+	/* The order matters: the ring's frames are laid out for version and header when it is made. */
+	if (set(s->fd, PACKET_VERSION, TPACKET_V2) < 0 || set(s->fd, PACKET_VNET_HDR, 1) < 0 ||
+	    set(s->fd, PACKET_COPY_THRESH, 1) < 0 || set(s->fd, PACKET_AUXDATA, 1) < 0 ||
+	    set(s->fd, PACKET_IGNORE_OUTGOING, 1) < 0 || set(s->fd, PACKET_QDISC_BYPASS, 1) < 0 ||
+	    setsockopt(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0 ||
+	    setsockopt(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0 ||
+	    setsockopt(s->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof req) < 0)
+		return -errno;
+	s->ring = mmap(NULL, FRAMES * FRAME_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, s->fd, 0);
+	if (s->ring == MAP_FAILED) {
+		s->ring = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+static struct packet_batch *make_batch(void)
+{
+	struct packet_batch *b = calloc(1, sizeof *b);
+	unsigned i;
+
+	for (i = 0; b && i < VR_BATCH; i++) {
+		b->pieces[i][0] = (struct iovec){ &b->offloads[i], sizeof b->offloads[i] };
+		b->messages[i].msg_hdr.msg_iov = b->pieces[i];
+	}
+	return b;
+}
+
+int packet_open(struct packet_socket **socket_, struct error *e)
+{
+	struct packet_socket *s = calloc(1, sizeof *s);
+	int r;
+
+	if (!s)
+		return fail(e, ENOMEM, "packet socket");
+	s->batch = make_batch();
+	/* Protocol 0: nothing comes in before packet_bind. */
+	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = s->fd < 0 ? -errno : !s->batch ? -ENOMEM : set_up(s);
+	if (r < 0) {
+		packet_close(s);
+		return fail(e, -r, "cannot open a packet socket");
+	}
+	*socket_ = s;
+	return 0;
+}
+
+int packet_bind(struct packet_socket *s, int ifindex, bool promiscuous, struct error *e)
+{
+	const struct sockaddr_ll ll = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ifindex,
+	};
+	const struct packet_mreq all = { .mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC };
+
+	if (bind(s->fd, (const struct sockaddr *)&ll, sizeof ll) < 0)
+		return fail(e, errno, "cannot bind a packet socket");
+	if (promiscuous && setsockopt(s->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all) < 0)
+		return fail(e, errno, "cannot listen to all addresses");
+	return 0;
+}
+
+void packet_close(struct packet_socket *s)
+{
+	if (s->ring)
+		munmap(s->ring, FRAMES * FRAME_BYTES);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s->batch);
+	free(s);
+}
+
+/* ---- spare sockets ---- */
+
+static struct {
+	pthread_mutex_t lock;
+	struct packet_socket *sockets[SPARES];
+	unsigned n;
+	bool closed;
+} spares = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static bool keep_spare(struct packet_socket *s)
+{
+	bool kept = false;
+
+	pthread_mutex_lock(&spares.lock);
+	if (!spares.closed && spares.n < SPARES) {
+		spares.sockets[spares.n++] = s;
+		kept = true;
+	}
+	pthread_mutex_unlock(&spares.lock);
+	return kept;
+}
+
+static void prepare_spare(void *unused)
+{
+	struct error e = { 0 };
+	struct packet_socket *s;
+
+	if (packet_open(&s, &e) < 0)
+		note("no spare socket: %s", e.text);
+	else if (!keep_spare(s))
+		packet_close(s);
+}
+
+void packet_prepare_spares(void)
+{
+	unsigned i;
+
+	for (i = 0; i < SPARES; i++)
+		janitor_later(prepare_spare, NULL);
+}
+
+void packet_close_spares(void)
+{
+	pthread_mutex_lock(&spares.lock);
+	spares.closed = true;
+	while (spares.n)
+		packet_close(spares.sockets[--spares.n]);
+	pthread_mutex_unlock(&spares.lock);
+}
+
+int packet_get(struct packet_socket **socket_, struct error *e)
+{
+	struct packet_socket *s = NULL;
+
+	pthread_mutex_lock(&spares.lock);
+	if (spares.n)
+		s = spares.sockets[--spares.n];
+	pthread_mutex_unlock(&spares.lock);
+	if (!s)
+		return packet_open(socket_, e);
+	janitor_later(prepare_spare, NULL);
+	*socket_ = s;
+	return 0;
+}
+
+/* ---- receive ---- */
+
+/* Both sides count in the frame's first byte, and both use the numbers of virtio-net. */
+static void meta_from_offload(struct europa_slot *meta, const struct virtio_net_hdr *o)
+{
+	if (likely(!(o->flags | o->gso_type)))
+		return;
+	if (o->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+		meta->flags |= EUROPA_SLOT_NEEDS_CSUM;
+		meta->csum_start = o->csum_start;
+		meta->csum_offset = o->csum_offset;
+	} else if (o->flags & VIRTIO_NET_HDR_F_DATA_VALID) {
+		meta->flags |= EUROPA_SLOT_CSUM_VALID;
+	}
+	if (o->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+		meta->gso_type = o->gso_type;
+		meta->gso_size = o->gso_size;
+		meta->hdr_len = o->hdr_len;
+	}
+}
+
+static void meta_from_vlan(struct europa_slot *meta, u32 status, u16 tci, u16 tpid)
+{
+	if (likely(!(status & TP_STATUS_VLAN_VALID)))
+		return;
+	meta->flags |= EUROPA_SLOT_VLAN;
+	meta->vlan_tci = tci;
+	meta->vlan_proto = status & TP_STATUS_VLAN_TPID_VALID ? tpid : ETH_P_8021Q;
+}
+
+static struct tpacket2_hdr *ring_frame(const struct packet_socket *s, u32 head)
+{
+	return (struct tpacket2_hdr *)(s->ring + (head & (FRAMES - 1)) * FRAME_BYTES);
+}
+
+bool packet_peek(struct packet_socket *s, struct packet_frame *f)
+{
+	const struct tpacket2_hdr *h = ring_frame(s, s->head);
+	u32 status = smp_load_acquire(&h->tp_status);
+
+	if (!(status & TP_STATUS_USER))
+		return false;
+	prefetch(ring_frame(s, s->head + 2));
+	prefetch((const u8 *)ring_frame(s, s->head + 2) + EUROPA_CACHE_LINE);
+
+	f->data = (const u8 *)h + h->tp_mac;
+	f->held = h->tp_snaplen;
+	f->queued = status & TP_STATUS_COPY;
+	f->losing = status & TP_STATUS_LOSING;
+	f->meta = (struct europa_slot){ .len = h->tp_len };
+	if (f->data[0] & 1)
+		f->meta.flags = EUROPA_SLOT_BROADCAST;
+	meta_from_offload(&f->meta, (const struct virtio_net_hdr *)(f->data - sizeof(struct virtio_net_hdr)));
+	meta_from_vlan(&f->meta, status, h->tp_vlan_tci, h->tp_vlan_tpid);
+	return true;
+}
+
+void packet_next(struct packet_socket *s)
+{
+	smp_store_release(&ring_frame(s, s->head)->tp_status, TP_STATUS_KERNEL);
+	s->head++;
+}
+
+static const struct tpacket_auxdata *find_auxdata(struct msghdr *message)
+{
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA)
+			return (const void *)CMSG_DATA(c);
+	}
+	return NULL;
+}
+
+bool packet_fetch(struct packet_socket *s, u8 *to, u32 room, struct europa_slot *meta)
+{
+	struct virtio_net_hdr offload;
+	struct iovec pieces[] = { { &offload, sizeof offload }, { to, room } };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	} control;
+	struct msghdr message = {
+		.msg_iov = pieces, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control,
+	};
+	const struct tpacket_auxdata *aux;
+	ssize_t n = recvmsg(s->fd, &message, MSG_DONTWAIT);
+
+	if (n < (ssize_t)(sizeof offload + ETH_HLEN) || (message.msg_flags & MSG_TRUNC))
+		return false;
+	*meta = (struct europa_slot){ .len = n - sizeof offload };
+	if (to[0] & 1)
+		meta->flags = EUROPA_SLOT_BROADCAST;
+	meta_from_offload(meta, &offload);
+	aux = find_auxdata(&message);
+	if (aux)
+		meta_from_vlan(meta, aux->tp_status, aux->tp_vlan_tci, aux->tp_vlan_tpid);
+	return true;
+}
+
+void packet_discard(struct packet_socket *s)
+{
+	char nothing;
+
+	if (recv(s->fd, &nothing, 0, MSG_DONTWAIT | MSG_TRUNC) < 0 && errno != EAGAIN)
+		note("packet socket: errno %d", errno);
+}
+
+u32 packet_lost(struct packet_socket *s)
+{
+	struct tpacket_stats stats = { 0 };
+	socklen_t size = sizeof stats;
+
+	return getsockopt(s->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) == 0 ? stats.tp_drops : 0;
+}
+
+/* ---- send ---- */
+
+static void offload_from_meta(struct virtio_net_hdr *o, const struct europa_slot *meta, u32 tag)
+{
+	u32 headers;
+
+	memset(o, 0, sizeof *o);
+	if (likely(!(meta->flags & EUROPA_SLOT_NEEDS_CSUM)))
+		return;
+	o->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	o->csum_start = meta->csum_start + tag;
+	o->csum_offset = meta->csum_offset;
+	if (meta->gso_type == EUROPA_GSO_NONE)
+		return;
+	/* hdr_len is what the kernel allocates in one piece: no more than headers, whatever the frame was made of when it came in. */
+	headers = meta->csum_start + 64u;
+	o->gso_type = meta->gso_type;
+	o->gso_size = meta->gso_size;
+	o->hdr_len = tag + (meta->hdr_len < headers ? meta->hdr_len : headers);
+}
+
+/* The tag goes between the addresses and the rest; nothing is written to the pool for that. */
+static unsigned pieces_with_tag(struct iovec *pieces, __be16 *tag, const struct tx_frame *frame)
+{
+	tag[0] = htons(frame->meta.vlan_proto);
+	tag[1] = htons(frame->meta.vlan_tci);
+	pieces[1] = (struct iovec){ (void *)frame->data, MACS };
+	pieces[2] = (struct iovec){ tag, TAG };
+	pieces[3] = (struct iovec){ (void *)(frame->data + MACS), frame->meta.len - MACS };
+	return 4;
+}
+
+static void fill_batch(struct packet_batch *b, const struct tx_frame *const *frames, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		const struct tx_frame *frame = frames[i];
+		bool tagged = frame->meta.flags & EUROPA_SLOT_VLAN;
+
+		offload_from_meta(&b->offloads[i], &frame->meta, tagged ? TAG : 0);
+		if (unlikely(tagged)) {
+			b->messages[i].msg_hdr.msg_iovlen = pieces_with_tag(b->pieces[i], b->tags[i], frame);
+		} else {
+			b->pieces[i][1] = (struct iovec){ (void *)frame->data, frame->meta.len };
+			b->messages[i].msg_hdr.msg_iovlen = 2;
+		}
+	}
+}
+
+static enum europa_drop cause_of(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return EUROPA_DROP_TX_FULL;
+	case ENETDOWN:
+	case ENXIO:
+	case ENODEV:
+		return EUROPA_DROP_TX_DOWN;
+	case EMSGSIZE:
+		return EUROPA_DROP_TX_TOO_LONG;
+	default:
+		return EUROPA_DROP_TX_ERROR;
+	}
+}
+
+void packet_send(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
+{
+	struct packet_batch *b = s->batch;
+	enum europa_drop cause;
+	unsigned done = 0;
+	int sent;
+
+	fill_batch(b, frames, n);
+	while (done < n) {
+		sent = sendmmsg(s->fd, b->messages + done, n - done, MSG_DONTWAIT);
+		if (likely(sent > 0)) {
+			done += sent;
+			continue;
+		}
+		/* One frame that can't go doesn't stop those behind it; a device that takes none does. */
+		cause = cause_of(errno);
+		if (cause == EUROPA_DROP_TX_FULL || cause == EUROPA_DROP_TX_DOWN) {
+			port_drop(port, cause, n - done);
+			return;
+		}
+		port_drop(port, cause, 1);
+		done++;
+	}
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A packet socket (AF_PACKET) on one device.
+ *
+ * Receive: a ring of small frames, shared with the kernel. A frame too long for them (TCP's super-packets) is put whole on the socket's
+ * queue as well, and is read from there straight into the VR's pool: small frames stay dense in the cache, and 64 KiB are
+ * copied once. Send: sendmmsg straight from the pool. A virtio-net header goes with every frame in both directions, so partial checksums
+ * and GSO survive.
+ */
+#ifndef EUROPA_ENGINE_PACKET_H
+#define EUROPA_ENGINE_PACKET_H
+
+#include <linux/virtio_net.h>
+
+#include "core/vr.h"
+
+struct error;
+struct port;
+
+struct packet_socket {
+	int fd;
+	u8 *ring;
+	u32 head;                       /* of the ring: the frame that comes next */
+	struct packet_batch *batch;     /* what sendmmsg wants, set up once */
+};
+
+struct packet_frame {
+	const u8 *data;                 /* in the ring, until packet_next */
+	u32 held;                       /* bytes at `data`: all of the frame, or its beginning */
+	bool queued;                    /* the whole of it is on the socket's queue */
+	bool losing;                    /* the kernel has had to drop frames: packet_lost */
+	struct europa_slot meta;        /* its len is the whole frame's */
+};
+
+/*
+ * In the calling thread's network namespace, bound to no device yet: takes tens of milliseconds. packet_get, in the switch's own
+ * namespace, takes one that the janitor has ready, where there is one.
+ */
+int packet_open(struct packet_socket **socket, struct error *e);
+int packet_get(struct packet_socket **socket, struct error *e);
+void packet_prepare_spares(void);
+void packet_close_spares(void);
+int packet_bind(struct packet_socket *socket, int ifindex, bool promiscuous, struct error *e);
+/* Takes tens of milliseconds. */
+void packet_close(struct packet_socket *socket);
+
+/* The next frame, if there is one; it stays in the ring until packet_next. */
+bool packet_peek(struct packet_socket *socket, struct packet_frame *frame);
+void packet_next(struct packet_socket *socket);
+/*
+ * The whole of a queued frame, at most `room` bytes. Frames that came in on two CPUs at once may be queued in another order than they
+ * have in the ring, so what comes out has metadata of its own. false: it was longer, and is gone.
+ */
+bool packet_fetch(struct packet_socket *socket, u8 *to, u32 room, struct europa_slot *meta);
+void packet_discard(struct packet_socket *socket);
+/* Frames that the kernel dropped for want of room since the last call. */
+u32 packet_lost(struct packet_socket *socket);
+
+/* Sends all n frames (<= VR_BATCH) or counts by cause, at `port`, why not. */
+void packet_send(struct packet_socket *socket, struct port *port, const struct tx_frame *const *frames, unsigned n);
+
+#endif

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The poll thread: rounds over all members and shared NICs while there is work, and a sleep that wakes for anything when there is
+ * none.
+ *
+ * A round gives every member the same budget of frames, in each direction, however many it or its neighbours have; its vNICs take
+ * turns in who comes first. So a VR that floods, or is flooded, gets its share of a round and no more.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/engine/cycles.h"
+#include "runtime/engine/engine.h"
+#include "runtime/engine/log.h"
+#include "runtime/engine/member.h"
+#include "runtime/engine/nic.h"
+#include "runtime/engine/port.h"
+
+#define MEMBER_BUDGET  256u    /* frames a member a round and direction */
+#define NIC_BUDGET     128u    /* frames a shared NIC a round */
+#define SPIN_US        30u     /* without work, before going to sleep: the CPU may be somebody else's who makes work */
+
+struct watch {
+	struct pollfd *fds;        /* [0] is the wake-up eventfd */
+	void **owners;             /* of fds[i]: the member whose kick it is, or NULL */
+	unsigned n, room;
+	u32 generation;
+};
+
+/* ---- a round ---- */
+
+static void send_to(struct port *port, const struct tx_frame *const *frames, unsigned n)
+{
+	if (port && port->up)
+		port->ops->send(port, frames, n);
+	else if (port)
+		port_drop(port, EUROPA_DROP_TX_DOWN, n);
+}
+
+/* The frames that leave by one vNIC, in order. */
+static void send_out(struct member *m, unsigned vnic, const struct tx_frame *frames, unsigned n)
+{
+	const struct tx_frame *out[VR_BATCH];
+	unsigned i, count = 0;
+
+	for (i = 0; i < n; i++) {
+		if (frames[i].ports & (1u << vnic))
+			out[count++] = &frames[i];
+	}
+	if (m->ports[vnic])
+		send_to(m->ports[vnic], out, count);
+	else
+		vr_drop(&m->vr, vnic, EUROPA_DROP_TX_DOWN, count);
+}
+
+static unsigned transmit(struct member *m, unsigned vnic, unsigned budget)
+{
+	struct tx_frame frames[VR_BATCH];
+	u32 looked, ports = 0, n, i;
+
+	n = tx_take(&m->vr, vnic, frames, budget < VR_BATCH ? budget : VR_BATCH, &looked);
+	for (i = 0; i < n; i++)
+		ports |= frames[i].ports;
+	for (; ports; ports &= ports - 1)
+		send_out(m, __builtin_ctz(ports), frames, n);
+	if (n)
+		tx_done(&m->vr, frames, n);
+	return looked;
+}
+
+static unsigned receive(struct member *m, unsigned vnic, unsigned budget)
+{
+	struct port *port = m->ports[vnic];
+
+	if (!port || !port->ops->receive)
+		return 0;
+	return port->ops->receive(port, budget < VR_BATCH ? budget : VR_BATCH);
+}
+
+/* One turn over the vNICs, beginning with another one each time, until the budget is spent. */
+static unsigned turn(struct member *m, unsigned (*step)(struct member *, unsigned vnic, unsigned budget))
+{
+	unsigned nvnics = m->vr.geo.nvnics, vnic = m->first, done = 0, i;
+
+	for (i = 0; i < nvnics && done < MEMBER_BUDGET; i++) {
+		done += step(m, vnic, MEMBER_BUDGET - done);
+		vnic = vnic + 1 < nvnics ? vnic + 1 : 0;
+	}
+	return done;
+}
+
+/* Sends first: the slots that become EMPTY are hot in the cache, and are filled next. */
+static unsigned serve(struct member *m)
+{
+	u64 start = cycles();
+	bool wake = false;
+	unsigned work;
+
+	work = turn(m, transmit);
+	work += pool_turn(&m->vr, MEMBER_BUDGET, &wake);
+	work += turn(m, receive);
+	m->ring |= wake;
+	m->first = m->first + 1 < m->vr.geo.nvnics ? m->first + 1 : 0;
+	if (work)
+		WRITE_ONCE(m->vr.stats->switch_cycles, m->vr.stats->switch_cycles + cycles() - start);
+	return work;
+}
+
+/* One byte at most a round. A full pipe is as good: the VR has yet to read what is in it. */
+static void publish(struct member *m)
+{
+	member_flush(m);
+	if (!m->ring)
+		return;
+	m->ring = false;
+	if (write(m->doorbell, "", 1) < 0 && errno != EAGAIN)
+		note("%s: doorbell: errno %d", m->name, errno);
+}
+
+static u32 monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (u32)(now.tv_sec * 1000000ull + now.tv_nsec / 1000);
+}
+
+static unsigned serve_all(struct engine *engine)
+{
+	struct member *m;
+	struct nic *nic;
+	unsigned work = 0;
+
+	engine->now_us = monotonic_us();
+	for (nic = engine->nics; nic; nic = nic->next)
+		work += nic_receive(nic, NIC_BUDGET);
+	for (m = engine->members; m; m = m->next)
+		work += serve(m);
+	for (m = engine->members; m; m = m->next)
+		publish(m);
+	return work;
+}
+
+/* ---- sleep ---- */
+
+static bool watch_add(struct watch *w, int fd, void *owner)
+{
+	if (w->n == w->room) {
+		unsigned room = w->room ? 2 * w->room : 64;
+		struct pollfd *fds = realloc(w->fds, room * sizeof *fds);
+		void **owners;
+
+		if (!fds)
+			return false;
+		w->fds = fds;
+		owners = realloc(w->owners, room * sizeof *owners);
+		if (!owners)
+			return false;
+		w->owners = owners;
+		w->room = room;
+	}
+	w->fds[w->n] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	w->owners[w->n++] = owner;
+	return true;
+}
+
+static bool watch_member(struct watch *w, struct member *m)
+{
+	bool ok = m->kick_gone || watch_add(w, m->kick, m);
+	u32 left;
+
+	for (left = m->attached; ok && left; left &= left - 1) {
+		struct port *port = m->ports[__builtin_ctz(left)];
+
+		if (port->fd >= 0)
+			ok = watch_add(w, port->fd, NULL);
+	}
+	return ok;
+}
+
+/*
+ * Whatever a sleep is to end for. poll() and not epoll: a packet that comes while all are awake then finds nobody waiting and wakes
+ * nobody, which saves each packet more than it costs to name the descriptors for each sleep.
+ */
+static bool watch_all(struct watch *w, struct engine *engine)
+{
+	struct member *m;
+	struct nic *nic;
+	bool ok;
+
+	if (w->n && w->generation == engine->generation)
+		return true;
+	w->n = 0;
+	ok = watch_add(w, engine->wake, NULL);
+	for (m = engine->members; ok && m; m = m->next)
+		ok = watch_member(w, m);
+	for (nic = engine->nics; ok && nic; nic = nic->next)
+		ok = watch_add(w, nic_fd(nic), NULL);
+	w->generation = engine->generation;
+	if (!ok)
+		w->n = 0;
+	return ok;
+}
+
+/* One bounded read, however much the VR has written: what is left ends the next sleep. */
+static void drain_kick(struct member *m, short revents)
+{
+	char bytes[4096];
+
+	if (revents & POLLIN) {
+		if (read(m->kick, bytes, sizeof bytes) > 0)
+			WRITE_ONCE(m->vr.stats->kicks, m->vr.stats->kicks + 1);
+	} else if (revents & (POLLHUP | POLLERR)) {
+		m->kick_gone = true;
+	}
+}
+
+/* A packet socket whose device went down says so once. */
+static void clear_error(int fd)
+{
+	int error;
+	socklen_t size = sizeof error;
+
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+}
+
+static void look_at(struct engine *engine, struct watch *w)
+{
+	bool kick_gone = false;
+	uint64_t wakes;
+	unsigned i;
+
+	if (w->fds[0].revents && read(engine->wake, &wakes, sizeof wakes) < 0)
+		note("wake-up: errno %d", errno);
+	for (i = 1; i < w->n; i++) {
+		struct member *m = w->owners[i];
+
+		if (!w->fds[i].revents)
+			continue;
+		if (m) {
+			drain_kick(m, w->fds[i].revents);
+			kick_gone |= m->kick_gone;
+		} else if (w->fds[i].revents & POLLERR) {
+			clear_error(w->fds[i].fd);
+		}
+	}
+	if (kick_gone)
+		engine->generation++;
+}
+
+/* Announces to every VR that it must kick. true: somebody had work in the meantime. */
+static bool announce(struct engine *engine)
+{
+	struct member *m;
+	bool work = false;
+
+	for (m = engine->members; m; m = m->next) {
+		vr_refresh_stats(&m->vr);
+		work |= vr_sleep(&m->vr);
+	}
+	return work;
+}
+
+static void awake(struct engine *engine)
+{
+	struct member *m;
+
+	for (m = engine->members; m; m = m->next)
+		vr_awake(&m->vr);
+}
+
+/* Without the lock while it sleeps; so what it slept on is looked at only if nobody changed it meanwhile. */
+static void sleep_on(struct engine *engine, struct watch *w)
+{
+	bool work = announce(engine);
+	int ready = 0;
+
+	if (!work && !watch_all(w, engine)) {
+		note("no memory to sleep on the descriptors of all VRs; polling");
+		work = true;
+	}
+	if (!work) {
+		u32 generation = engine->generation;
+
+		pthread_mutex_unlock(&engine->lock);
+		ready = poll(w->fds, w->n, -1);
+		pthread_mutex_lock(&engine->lock);
+		if (generation != engine->generation) {
+			uint64_t wakes;
+
+			if ((w->fds[0].revents & POLLIN) && read(engine->wake, &wakes, sizeof wakes) < 0)
+				note("wake-up: errno %d", errno);
+			ready = 0;
+		}
+	}
+	awake(engine);
+	if (ready > 0)
+		look_at(engine, w);
+}
+
+/* ---- the thread ---- */
+
+static void step_aside(struct engine *engine)
+{
+	pthread_mutex_unlock(&engine->lock);
+	while (atomic_load_explicit(&engine->waiting, memory_order_relaxed))
+		sched_yield();
+	pthread_mutex_lock(&engine->lock);
+}
+
+static void *poll_thread(void *arg)
+{
+	struct engine *engine = arg;
+	struct watch watch = { 0 };
+	u64 spin = SPIN_US * cycles_per_us(), idle_since = 0;
+
+	pthread_setname_np(pthread_self(), "europad-poll");
+	prctl(PR_SET_TIMERSLACK, 1);
+	pthread_mutex_lock(&engine->lock);
+	while (!engine->stop) {
+		if (unlikely(atomic_load_explicit(&engine->waiting, memory_order_relaxed))) {
+			step_aside(engine);
+			continue;
+		}
+		if (serve_all(engine)) {
+			idle_since = 0;
+			continue;
+		}
+		if (!idle_since) {
+			idle_since = cycles();
+		} else if (cycles() - idle_since > spin) {
+			sleep_on(engine, &watch);
+			/* Woken for nothing, it sleeps again at once: who kicks without work doesn't buy spinning. */
+		}
+	}
+	pthread_mutex_unlock(&engine->lock);
+	free(watch.fds);
+	free(watch.owners);
+	return NULL;
+}
+
+void engine_lock(struct engine *engine)
+{
+	uint64_t one = 1;
+
+	atomic_fetch_add(&engine->waiting, 1);
+	if (write(engine->wake, &one, sizeof one) < 0)
+		note("wake-up: errno %d", errno);
+	pthread_mutex_lock(&engine->lock);
+	atomic_fetch_sub(&engine->waiting, 1);
+}
+
+void engine_unlock(struct engine *engine)
+{
+	pthread_mutex_unlock(&engine->lock);
+}
+
+int poll_start(struct engine *engine, struct error *e)
+{
+	int r;
+
+	pthread_mutex_init(&engine->lock, NULL);
+	engine->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (engine->wake < 0)
+		return fail(e, errno, "eventfd");
+	r = pthread_create(&engine->poll_thread, NULL, poll_thread, engine);
+	return r ? fail(e, r, "cannot start the poll thread") : 0;
+}
+
+void poll_stop(struct engine *engine)
+{
+	engine_lock(engine);
+	engine->stop = true;
+	engine_unlock(engine);
+	pthread_join(engine->poll_thread, NULL);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A port is what a vNIC is attached to. Its kind is chosen once, when the vNIC is attached; from then on the poll thread knows only
+ * the functions below, each called with a batch.
+ *
+ *   in:   receive() of the port itself (a device of its own, a generator), or somebody else's port_deliver() (a shared NIC, another VR)
+ *   out:  send()
+ *
+ * Frames are copied at a port, in both directions, and never lent: so when send() returns, the slots are free, and a port that
+ * keeps frames (a link with delay, an AF_XDP ring of a zero-copy NIC) keeps its own copy of them.
+ *
+ * receive, send: poll thread. attach, detach: control thread, engine locked; nobody calls the port any more when detach returns. destroy: janitor's
+ * thread, takes as long as it takes.
+ */
+#ifndef EUROPA_ENGINE_PORT_H
+#define EUROPA_ENGINE_PORT_H
+
+#include "core/vr.h"
+#include "runtime/engine/member.h"
+
+struct error;
+struct engine;
+
+struct port_ops {
+	/* At most `budget` frames from outside into the VR's rx ring; how many were looked at. NULL: somebody else delivers. */
+	unsigned (*receive)(struct port *port, unsigned budget);
+	/* Sends what it can, and counts what it can't by cause (port_drop). */
+	void (*send)(struct port *port, const struct tx_frame *const *frames, unsigned n);
+	/* The port is its vNIC's now. NULL: nothing is to be done. */
+	void (*attach)(struct port *port);
+	/* It is no longer. NULL: nobody but the vNIC knew it. */
+	void (*detach)(struct engine *engine, struct port *port);
+	void (*destroy)(struct port *port);
+};
+
+struct port {
+	const struct port_ops *ops;
+	struct member *member;
+	unsigned vnic;
+	int fd;                    /* to poll for POLLIN before sleeping, or -1 */
+	int ifindex;               /* of the device in the switch's own network namespace, or 0 */
+	bool up;                   /* as EUROPA_VNIC_UP shows it */
+};
+
+/* Frames that were to leave here and don't, by cause. */
+static inline void port_drop(const struct port *port, enum europa_drop cause, u32 n)
+{
+	vr_drop(&port->member->vr, port->vnic, cause, n);
+}
+
+/* One frame to the VR behind the port, if it takes it. It is published at the end of the turn (member_flush). */
+void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *meta);
+/* Carrier, as the data plane sees it. Engine locked. */
+void port_set_up(struct port *port, bool up);
+
+/*
+ * Makes the port that `attach` asks for; *attach comes back as things are. In the control thread, engine not locked, not yet
+ * known to the poll thread: these make it, member_attach() publishes it.
+ */
+int port_device_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e);
+int port_shared_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e);
+int port_link_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e);
+int port_generator_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port,
+			struct error *e);
+int port_null_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e);
+
+#endif

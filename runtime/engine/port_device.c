@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/* A device of the vNIC's own: a veth pair's end in the switch's namespace, and a packet socket on it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/engine/device.h"
+#include "runtime/engine/engine.h"
+#include "runtime/engine/packet.h"
+#include "runtime/engine/port.h"
+#include "runtime/error.h"
+
+struct port_device {
+	struct port port;
+	struct engine *engine;
+	struct packet_socket *socket;
+};
+
+static struct port_device *device_of(struct port *port)
+{
+	return (struct port_device *)port;
+}
+
+/* Longer than a frame of the ring: it is read from the socket's queue into a run of the pool. */
+static void receive_long(struct port *port, struct packet_socket *socket, const struct packet_frame *frame)
+{
+	struct vr *vr = &port->member->vr;
+	struct europa_slot meta;
+	int slot;
+
+	if (!frame->queued) {
+		port_drop(port, EUROPA_DROP_RX_NO_RUN, 1);      /* the queue was full: too many super-packets wait */
+		return;
+	}
+	slot = rx_slot(vr, port->vnic, frame->meta.len);
+	if (slot < 0) {
+		packet_discard(socket);
+		return;
+	}
+	if (!packet_fetch(socket, rx_data(vr, slot), geometry_slot_bytes(&vr->geo, slot) - EUROPA_HEADROOM, &meta)) {
+		rx_cancel(vr, slot);
+		port_drop(port, EUROPA_DROP_RX_TOO_LONG, 1);
+		return;
+	}
+	meta.tstamp_us = frame->meta.tstamp_us;
+	rx_put(vr, port->vnic, slot, &meta);
+	port->member->dirty |= 1u << port->vnic;
+}
+
+static unsigned device_receive(struct port *port, unsigned budget)
+{
+	struct port_device *device = device_of(port);
+	struct packet_socket *socket = device->socket;
+	struct packet_frame frame;
+	bool losing = false;
+	unsigned n;
+
+	for (n = 0; n < budget && packet_peek(socket, &frame); n++) {
+		losing |= frame.losing;
+		frame.meta.tstamp_us = device->engine->now_us;
+		if (likely(frame.held == frame.meta.len))
+			port_deliver(port, frame.data, &frame.meta);
+		else
+			receive_long(port, socket, &frame);
+		packet_next(socket);
+	}
+	if (unlikely(losing))
+		port_drop(port, EUROPA_DROP_RX_RING_FULL, packet_lost(socket));
+	if (n)
+		member_flush(port->member);
+	return n;
+}
+
+static void device_send(struct port *port, const struct tx_frame *const *frames, unsigned n)
+{
+	packet_send(device_of(port)->socket, port, frames, n);
+}
+
+static void device_destroy(struct port *port)
+{
+	packet_close(device_of(port)->socket);
+	free(port);
+}
+
+static const struct port_ops ops = {
+	.receive = device_receive,
+	.send = device_send,
+	.destroy = device_destroy,
+};
+
+int port_device_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e)
+{
+	struct port_device *d = calloc(1, sizeof *d);
+	int r;
+
+	if (!d)
+		return fail(e, ENOMEM, "vNIC %u", attach->vnic);
+	r = packet_get(&d->socket, e);
+	if (r < 0) {
+		free(d);
+		return r;
+	}
+	r = device_create(engine->devices, member, attach, &d->port.ifindex, &d->port.up, e);
+	if (r == 0) {
+		r = packet_bind(d->socket, d->port.ifindex, false, e);
+		if (r < 0)
+			device_remove(engine->devices, d->port.ifindex);
+	}
+	if (r < 0) {
+		device_destroy(&d->port);
+		return r;
+	}
+	d->engine = engine;
+	d->port.ops = &ops;
+	d->port.member = member;
+	d->port.vnic = attach->vnic;
+	d->port.fd = d->socket->fd;
+	*port = &d->port;
+	return 0;
+}
