@@ -10,9 +10,10 @@ $(call program,tests/$(1),tests/unit/$(1).c $(2),-lcmocka)
 UNIT_TESTS += $(O)/tests/$(1)
 endef
 $(eval $(call ipfwd_test,lpm_test,images/ipfwd/fib.c))
+$(eval $(call ipfwd_test,ipfwd_checksum_test,))
 
 # Whole routers, between libeuropa and the switch's core.
 define ipfwd_bed_test
 $(call bed_test,$(1),tests/unit/ipfwd_bed.c $(IPFWD_SOURCES))
 endef
-$(eval $(call ipfwd_bed_test,ipfwd_forward_test))
+$(foreach t,forward icmp size arp,$(eval $(call ipfwd_bed_test,ipfwd_$(t)_test)))

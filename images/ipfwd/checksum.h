@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Internet checksum (RFC 1071) and its update for one changed word (RFC 1624). Sums are kept in memory order: the
+ * The Internet checksum (RFC 1071) and its update where the TTL goes down (RFC 1624). Sums are kept in memory order: the
  * checksum of bytes is the same whichever way the machine numbers them, so nothing is swapped.
  */
 #ifndef IPFWD_CHECKSUM_H
 #define IPFWD_CHECKSUM_H
 
+#include <arpa/inet.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/env.h"
@@ -50,16 +52,15 @@ static inline bool checksum_holds(const void *data, size_t n)
 }
 
 /*
- * RFC 1624, equation 3, HC' = ~(~HC + ~m + m'), for a 16-bit word that changed from `before` to `after`, all in memory order.
- * Never gives the -0 (0xffff) that equation 2 can give, which is why it is not equation 2.
+ * The checksum of an IPv4 header whose TTL goes down by one. RFC 1624, equation 3, HC' = ~(~HC + ~m + m'), for the word that has
+ * the TTL in its upper byte: as m' is 0x0100 less than m, HC' is 0x0100 more, with the carry brought round. A header is never
+ * all zeros, so this can't meet the two zeros of one's complement.
  */
-static inline u16 checksum_update(u16 checksum, u16 before, u16 after)
+static inline u16 checksum_ttl_less(u16 checksum)
 {
-	u32 sum = (u16)~checksum + (u32)(u16)~before + after;
+	u32 sum = (u32)checksum + htons(0x0100);
 
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (u16)~sum;
+	return (u16)(sum + (sum >= 0xffff));
 }
 
 #endif

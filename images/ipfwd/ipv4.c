@@ -91,12 +91,9 @@ bool ipv4_transmit(struct router *r, u32 slot, const struct nexthop *nh, u32 dst
 	return transmit(r, slot, nh, dst);
 }
 
-/* The TTL is the upper half of a 16-bit word: one less there is 0x0100 less, and as much more in the checksum (RFC 1624). */
 static inline void decrement_ttl(struct ipv4 *ip)
 {
-	u32 sum = (u32)ip->checksum + htons(0x0100);
-
-	ip->checksum = (u16)(sum + (sum >= 0xffff));
+	ip->checksum = checksum_ttl_less(ip->checksum);
 	ip->ttl--;
 }
 

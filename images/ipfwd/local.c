@@ -28,8 +28,10 @@ static void answer_echo(struct router *r, u32 slot)
 	if (noptions)
 		frame = europa_push(r->eu, slot, -(int)noptions);
 	icmp = (struct icmp *)(frame + ETHERNET_BYTES + IPV4_BYTES);
-	icmp->checksum = checksum_update(icmp->checksum, htons(ICMP_ECHO << 8), htons(ICMP_ECHO_REPLY << 8));
+	/* Not an update of the request's: the reply may be all zeros, the one message whose checksum that gets wrong. */
 	icmp->type = ICMP_ECHO_REPLY;
+	icmp->checksum = 0;
+	icmp->checksum = checksum_of(icmp, meta->len - ETHERNET_BYTES - IPV4_BYTES);
 	ipv4_write(r, frame, meta->len - ETHERNET_BYTES, tos, PROTOCOL_ICMP, own, asker);
 	r->count[COUNT_ECHO_REPLIES]++;
 	ipv4_output(r, slot, asker);

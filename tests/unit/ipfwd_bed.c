@@ -143,6 +143,27 @@ void ipfwd_mtu(struct ipfwd_bed *b, unsigned vnic, u16 mtu)
 	ipfwd_later(b, 1000);
 }
 
+unsigned ipfwd_hold_slots(struct ipfwd_bed *b)
+{
+	unsigned got;
+	bool wake;
+
+	do {
+		got = europa_alloc(b->bed.eu, b->held + b->nheld, 256 - b->nheld);
+		b->nheld += got;
+	} while (got);
+	b->bed.vr.geo.alloc_target = 0;         /* the switch tops up no more */
+	pool_turn(&b->bed.vr, UINT32_MAX, &wake);
+	return b->nheld;
+}
+
+void ipfwd_give_slots_back(struct ipfwd_bed *b)
+{
+	europa_drop(b->bed.eu, b->held, b->nheld);
+	b->nheld = 0;
+	b->bed.vr.geo.alloc_target = b->bed.geometry.alloc_target;
+}
+
 struct caught *ipfwd_next(struct ipfwd_bed *b)
 {
 	return b->next < b->ncaught ? &b->caught[b->next++] : NULL;

@@ -33,6 +33,8 @@ struct ipfwd_bed {
 	struct caught caught[CAUGHT];
 	unsigned ncaught;
 	unsigned next;                   /* that ipfwd_next returns */
+	u32 held[256];
+	unsigned nheld;
 };
 
 /* The standard configuration: addresses as drawn, static neighbours for all hosts there. */
@@ -52,6 +54,10 @@ void ipfwd_turn(struct ipfwd_bed *b);
 /* Time passes. */
 void ipfwd_later(struct ipfwd_bed *b, u64 ms);
 void ipfwd_mtu(struct ipfwd_bed *b, unsigned vnic, u16 mtu);
+
+/* From now on europa_alloc gives nothing, until they are given back. Returns how many were there. */
+unsigned ipfwd_hold_slots(struct ipfwd_bed *b);
+void ipfwd_give_slots_back(struct ipfwd_bed *b);
 
 /* The next one caught, or NULL. */
 struct caught *ipfwd_next(struct ipfwd_bed *b);
