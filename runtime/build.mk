@@ -1,4 +1,5 @@
 # The europa binary: every command is one file beside the library's files.
+include runtime/seccomp/build.mk
 RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c)) kmod/core/layout.c
 RUNTIME_LIBS    := -lcap -lseccomp -lcgroup -ljansson -lmnl
 $(eval $(call program,bin/europa,$(RUNTIME_SOURCES),$(RUNTIME_LIBS)))

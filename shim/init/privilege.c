@@ -2,21 +2,19 @@
 #include "shim/init/privilege.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/descriptors.h"
 #include "runtime/fault.h"
 
 static int forbid_new_privileges(const struct init_plan *plan, struct error *e)
@@ -29,20 +27,7 @@ static int forbid_new_privileges(const struct init_plan *plan, struct error *e)
 /* Marked, not closed: the handshake is still needed, until the exec closes it. */
 static int sweep_descriptors(const struct init_plan *plan, struct error *e)
 {
-	unsigned first = 3 + plan->region_fds;
-	struct rlimit limit;
-
-	if (syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
-		return 0;
-	if (errno != ENOSYS)
-		return fail(e, errno, "can't mark descriptors close-on-exec");
-	/* A descriptor above the limit can't have been made since the limit was set; the limit is inherited. */
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return fail(e, errno, "getrlimit");
-	for (unsigned fd = first; fd < limit.rlim_max && fd < INT_MAX; fd++)
-		if (fcntl(fd, F_SETFD, FD_CLOEXEC) && errno != EBADF)
-			return fail(e, errno, "can't mark descriptor %u close-on-exec", fd);
-	return 0;
+	return descriptors_close_on_exec(3 + plan->region_fds, e);
 }
 
 /* A directory outside of the root has no path in here: the kernel reports it as "(unreachable)/...". */

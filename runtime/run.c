@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * europa-run: makes a VR and supervises it until its data plane ends. In the foreground that is this process, with the caller's
+ * stdio; with --detach a child of it, and this one returns as soon as the data plane runs, or can't.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/command.h"
+#include "runtime/container.h"
+#include "runtime/descriptors.h"
+#include "runtime/error.h"
+#include "runtime/init.h"
+#include "runtime/options.h"
+#include "runtime/supervise.h"
+
+/* How a start ended, as the detached supervisor tells it to whoever waits. */
+struct report {
+	int status;                /* 0: it runs */
+	char name[VR_NAME_MAX];
+	struct error error;
+};
+
+static int start(struct container *c, struct vr_spec *spec, struct report *report)
+{
+	int err = container_start(c, spec, &report->error);
+
+	strcpy(report->name, spec->name);
+	if (err)
+		report->status = c->exec_failed ? init_exec_status(-err) : EXIT_OWN_ERROR;
+	return report->status;
+}
+
+static int run_here(struct vr_spec *spec)
+{
+	struct report report = { 0 };
+	struct container container;
+	sigset_t forwarded;
+
+	supervise_block_signals(&forwarded);
+	if (start(&container, spec, &report))
+		return command_failed("run", &report.error, report.status);
+	container.exit_status = supervise(&container, &forwarded);
+	container_end(&container);
+	return container.exit_status;
+}
+
+/* Nothing of the caller is held: not its terminal, its directory, nor the pipe that it may read our output from. */
+static void leave_caller(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd < 3; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+	if (chdir("/"))
+		return;
+	umask(022);
+}
+
+__attribute__((noreturn)) static void run_detached(struct vr_spec *spec, int reports)
+{
+	struct report report = { 0 };
+	struct container container;
+	sigset_t forwarded;
+	int status;
+
+	setsid();
+	supervise_block_signals(&forwarded);
+	status = start(&container, spec, &report);
+	if (write(reports, &report, sizeof report) != sizeof report && !status) {
+		/* Nobody waits any more; the VR runs all the same. */
+	}
+	if (status)
+		_exit(status);
+	close(reports);
+	leave_caller();
+	container.exit_status = supervise(&container, &forwarded);
+	container_end(&container);
+	_exit(container.exit_status);
+}
+
+static int detach(struct vr_spec *spec)
+{
+	struct report report;
+	struct error e = { 0 };
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return fail(&e, errno, "pipe"), command_failed("run", &e, EXIT_OWN_ERROR);
+	pid = fork();
+	if (pid < 0)
+		return fail(&e, errno, "can't fork"), command_failed("run", &e, EXIT_OWN_ERROR);
+	if (pid == 0) {
+		close(ends[0]);
+		run_detached(spec, ends[1]);
+	}
+	close(ends[1]);
+	if (read(ends[0], &report, sizeof report) != sizeof report) {
+		refuse(&e, "the supervisor died while it made the virtual router");
+		return command_failed("run", &e, EXIT_OWN_ERROR);
+	}
+	if (report.status)
+		return command_failed("run", &report.error, report.status);
+	puts(report.name);
+	return 0;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct vr_spec spec = { 0 };
+	struct error e = { 0 };
+	int err, status;
+
+	if (container_list_steps())
+		return 0;
+	/* What the caller has open is nobody's business in there. */
+	err = descriptors_tidy(&e);
+	if (!err)
+		err = options_run(argc, argv, &spec, &e);
+	if (err)
+		status = command_failed("run", &e, EXIT_OWN_ERROR);
+	else
+		status = spec.detach ? detach(&spec) : run_here(&spec);
+	spec_release(&spec);
+	return status;
+}
