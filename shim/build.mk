@@ -62,6 +62,12 @@ $(eval $(call bed_test,libeuropa_test))
 $(eval $(call bed_test,wait_test))
 $(eval $(call bed_test,libeuropa_stress))
 
+# The hand-off without a daemon, and how far apart the CPUs are; tests/bench/memif.sh is what it is compared with.
+$(eval $(call program,tests/handoff,tests/bench/handoff.c,))
+$(O)/tests/handoff: $(O)/lib/libcore.a
+$(eval $(call program,tests/pingpong,tests/bench/pingpong.c,-lpthread))
+BENCH_PROGRAMS += $(O)/tests/handoff $(O)/tests/pingpong
+
 DEPS    += $(LIBEUROPA_SOURCES:%.c=$(O)/sobj/%.d) $(LIBEUROPA_SOURCES:%.c=$(O)/pic/%.d)
 BUILD   += $(O)/lib/libeuropa.a $(O)/lib/libeuropa.so $(O)/lib/europa.pc $(INSTALLED_HEADERS)
 INSTALL += 644:$(O)/lib/libeuropa.a:$(LIBDIR)/libeuropa.a \

@@ -9,6 +9,7 @@
 struct pacer {
 	uint32_t quota_permille;       /* of one CPU; 1000: as good as no quota, for one thread */
 	int64_t tokens;                /* what may be spent on spinning; below zero after a spin that took too long */
+	uint32_t spin_ns;              /* as long as was useful lately; 0: not at all */
 	uint64_t refilled;             /* when tokens were last topped up */
 	uint64_t sampled;              /* when the rate was last measured */
 	uint32_t received;             /* packets received by then: the sum of the rx rings' indexes */

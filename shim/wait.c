@@ -2,10 +2,12 @@
 /*
  * Adaptive polling. A data plane that found nothing waits in one of three ways:
  *
- *   spin      a few microseconds, because the next packet of a burst is that near. Costs CPU time that a VR's quota may
- *             need for packets, and that the switch may need where it has the same CPU. So what goes beyond the first
- *             moment is paid with tokens, which flow in at 5 % of the quota; under a quota that first moment is paid, too.
- *   nap       a short timer sleep, at rates at which several packets will have come meanwhile. The switch needn't ring.
+ *   nap       a short timer sleep, at rates at which several packets will have come meanwhile. The switch needn't ring, and
+ *             keeps the cache lines that it writes, and the CPU where it has the same one: at the highest rates, too, this is
+ *             faster than to spin.
+ *   spin      at lower rates a few microseconds before it sleeps, where that was long enough lately: the answer to what was just
+ *             sent is quicker than a wake-up. It costs CPU time that a VR's quota may need for packets, so it is paid
+ *             with tokens, which flow in at 5 % of the quota.
  *   sleep     on the doorbell, until the switch rings. An idle VR costs nothing.
  *
  * Which one: eu->idle_turns counts the waits since the last packet, and the rate is measured from the rx rings' indexes, so
@@ -22,15 +24,14 @@
 
 #define NS_PER_MS        1000000
 
-#define FREE_TURNS       64            /* of spinning without a quota: 1 to 4 microseconds, as long as two cache misses a packet */
-#define CLOCK_TURNS      16            /* turns between two looks at the clock */
+#define LOOK_TURNS       16            /* of relaxing between two looks: each look takes the line from the switch that writes it */
 #define SPIN_MAX_NS      50000
-#define SPIN_MIN_NS      5000
+#define SPIN_MIN_NS      2000          /* less is none */
 #define TOKENS_PERMILLE  50            /* of the quota */
 #define TOKENS_SAVED_MS  20            /* how long tokens are saved up */
 
 #define NAP_PACKETS      4             /* expected during a nap, or it is no gain over the doorbell */
-#define NAP_MAX_NS       50000
+#define NAP_MAX_NS       100000
 #define NAP_MIN_NS       10000
 #define NAPS             4             /* in a row without a packet, then the rate was yesterday's */
 
@@ -65,14 +66,15 @@ static bool packets_ready(struct europa *eu)
 
 /* ---- pacing ---- */
 
-static bool has_quota(const struct pacer *pacer)
-{
-	return pacer->quota_permille < 1000;
-}
-
 static int64_t tokens_for(const struct pacer *pacer, uint64_t ns)
 {
 	return (int64_t)(ns * pacer->quota_permille / 1000 * TOKENS_PERMILLE / 1000);
+}
+
+/* Less under a quota. */
+static uint32_t longest_spin(const struct pacer *pacer)
+{
+	return SPIN_MAX_NS * pacer->quota_permille / 1000;
 }
 
 void pacer_init(struct pacer *pacer)
@@ -82,6 +84,7 @@ void pacer_init(struct pacer *pacer)
 
 	pacer->quota_permille = permille > 0 && permille < 1000 ? (uint32_t)permille : 1000;
 	pacer->tokens = tokens_for(pacer, TOKENS_SAVED_MS * NS_PER_MS);
+	pacer->spin_ns = longest_spin(pacer);
 	pacer->refilled = pacer->sampled = clock_ns();
 }
 
@@ -115,33 +118,38 @@ static void measure_rate(struct europa *eu, uint64_t now)
 	pacer->sampled = now;
 }
 
+/* A sleep was so long: a spin of that length would have been enough, or it is useless to try. */
+static void learn_from_sleep(struct pacer *pacer, uint64_t slept)
+{
+	uint32_t longest = longest_spin(pacer);
+
+	if (slept > longest)
+		pacer->spin_ns /= 2;
+	else
+		pacer->spin_ns = pacer->spin_ns ? pacer->spin_ns * 2 : 2 * SPIN_MIN_NS;
+	if (pacer->spin_ns > longest)
+		pacer->spin_ns = longest;
+	if (pacer->spin_ns < SPIN_MIN_NS)
+		pacer->spin_ns = 0;
+}
+
 /* ---- the three ways ---- */
 
 /* true: there are packets. */
-static bool spin(struct europa *eu)
+static bool spin(struct europa *eu, uint64_t start)
 {
 	struct pacer *pacer = &eu->priv->pacer;
-	uint64_t start, now;
-	int64_t most = SPIN_MAX_NS * (int64_t)pacer->quota_permille / 1000;
+	int64_t most = pacer->spin_ns;
+	uint64_t now = start;
 	bool found = false;
 
-	for (unsigned turn = 0; turn < FREE_TURNS && !has_quota(pacer); turn++) {
-		relax();
-		if (packets_ready(eu))
-			return true;
-	}
-	start = now = clock_ns();
-	measure_rate(eu, now);
 	refill(pacer, now);
-	if (most < SPIN_MIN_NS)
-		most = SPIN_MIN_NS;
 	if (most > pacer->tokens)
 		most = pacer->tokens;
 	while (!found && (int64_t)(now - start) < most) {
-		for (unsigned turn = 0; turn < CLOCK_TURNS && !found; turn++) {
+		for (unsigned turn = 0; turn < LOOK_TURNS; turn++)
 			relax();
-			found = packets_ready(eu);
-		}
+		found = packets_ready(eu);
 		now = clock_ns();
 	}
 	pacer->tokens -= (int64_t)(now - start);
@@ -202,43 +210,53 @@ void europa_awake(struct europa *eu)
 	drain(eu);
 }
 
-static int sleep_on_doorbell(struct europa *eu, int timeout_ms)
+/* What poll says: the doorbell rang, or the time is over, or a signal came. */
+static int poll_doorbell(struct europa *eu, int timeout_ms)
 {
-	struct pollfd doorbell = { .events = POLLIN, .fd = europa_sleep(eu) };
-	int ready;
+	struct pollfd doorbell = { .fd = eu->doorbell_fd, .events = POLLIN };
+	int ready = poll(&doorbell, 1, timeout_ms);
 
-	if (doorbell.fd < 0) {
-		clear_wakeups(eu);
-		return 1;
-	}
-	ready = poll(&doorbell, 1, timeout_ms);
-	if (ready < 0) {
-		clear_wakeups(eu);
+	if (ready < 0)
 		return -EINTR;
-	}
-	if (ready == 0) {
-		clear_wakeups(eu);
-		return packets_ready(eu);
-	}
-	europa_awake(eu);
+	if (ready == 0)
+		return 0;
+	drain(eu);
 	/* Nobody holds the other end any more: poll would return at once for ever. */
 	if (!(doorbell.revents & POLLIN))
 		return nap(eu, NS_PER_MS);
 	return 1;
 }
 
+static int sleep_on_doorbell(struct europa *eu, int timeout_ms)
+{
+	int result = 1;
+
+	if (europa_sleep(eu) >= 0)
+		result = poll_doorbell(eu, timeout_ms);
+	clear_wakeups(eu);
+	return result ? result : packets_ready(eu);
+}
+
 int europa_wait(struct europa *eu, int timeout_ms)
 {
-	uint64_t turn;
+	uint64_t turn, start;
 	long length;
+	int result;
 
 	if (packets_ready(eu))
 		return 1;
 	if (timeout_ms == 0)
 		return 0;
+
 	turn = eu->idle_turns++;
-	if (turn == 0 && spin(eu))
-		return 1;
+	start = clock_ns();
+	measure_rate(eu, start);
 	length = turn < NAPS ? nap_length(eu) : 0;
-	return length ? nap(eu, length) : sleep_on_doorbell(eu, timeout_ms);
+	if (length)
+		return nap(eu, length);
+	if (turn == 0 && spin(eu, start))
+		return 1;
+	result = sleep_on_doorbell(eu, timeout_ms);
+	learn_from_sleep(&eu->priv->pacer, clock_ns() - start);
+	return result;
 }
