@@ -136,13 +136,16 @@ bool quantity_microseconds(const char *text, uint64_t *us)
 		uint64_t us;
 	} units[] = { { "", 1 }, { "us", 1 }, { "ms", 1000 }, { "s", 1000000 } };
 	uint64_t n;
+	size_t i = 0;
 
 	if (!take_digits(&text, &n))
 		return false;
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (strcmp(text, units[i].name) == 0)
-			return !__builtin_mul_overflow(n, units[i].us, us);
-	return false;
+	while (i < sizeof units / sizeof *units && strcmp(text, units[i].name) != 0)
+		i++;
+	if (i == sizeof units / sizeof *units || __builtin_mul_overflow(n, units[i].us, &n))
+		return false;
+	*us = n;
+	return true;
 }
 
 static int hex_value(char c)

@@ -283,7 +283,7 @@ static json_t *pack_vnics(const struct vr_state *state)
 		char text[18];
 
 		snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-		json_array_append_new(array, json_pack("{s:s, s:s?, s:s, s:i}", "device", state->vnic[n].device,
+		json_array_append_new(array, json_pack("{s:s, s:s*, s:s, s:i}", "device", state->vnic[n].device,
 						       "link", state->vnic[n].link, "mac", text, "mtu", (int)state->vnic[n].mtu));
 	}
 	return array;
@@ -296,14 +296,14 @@ static json_int_t bounded(uint64_t n)
 
 static json_t *pack_limits(const struct vr_limits *l)
 {
-	return json_pack("{s:I, s:I, s:I, s:s?, s:I, s:I}", "cpu_permille", (json_int_t)l->cpu_permille,
+	return json_pack("{s:I, s:I, s:I, s:s*, s:I, s:I}", "cpu_permille", (json_int_t)l->cpu_permille,
 			 "period_us", (json_int_t)l->period_us, "burst_us", (json_int_t)l->burst_us,
 			 "cpuset", l->cpuset, "memory", bounded(l->memory), "pids", bounded(l->pids));
 }
 
 static json_t *pack_state(const struct vr_state *s)
 {
-	return json_pack("{s:i, s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:i, s:o, s:o, s:i, s:i, s:o, s:s, s:s?, s:I, s:o, s:s?, s:s?, s:b}",
+	return json_pack("{s:i, s:s, s:s, s:s*, s:s*, s:I, s:I, s:I, s:i, s:o, s:o, s:i, s:i, s:o, s:s, s:s*, s:I, s:o, s:s*, s:s*, s:b}",
 			 "version", STATE_VERSION,
 			 "name", s->name,
 			 "status", state_status_name(s->status),
@@ -370,7 +370,7 @@ static int parse_limits(json_t *json, struct vr_limits *l, struct error *e)
 	const char *cpuset = NULL;
 	json_error_t error;
 
-	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:I, s:I, s:I, s:s?, s:I, s:I}", "cpu_permille", &permille,
+	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:I, s:I, s:I, s?s, s:I, s:I}", "cpu_permille", &permille,
 			   "period_us", &period, "burst_us", &burst, "cpuset", &cpuset, "memory", &memory, "pids", &pids) < 0)
 		return bad_json(&error, e);
 	if (in_range("cpu_permille", permille, 0, UINT32_MAX, e) || in_range("period_us", period, 0, UINT32_MAX, e) ||
@@ -398,7 +398,7 @@ static int parse_vnic(json_t *json, struct vr_state *state, unsigned n, struct e
 	json_error_t error;
 	json_int_t mtu;
 
-	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:s?, s:s, s:I}", "device", &device, "link", &link,
+	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s?s, s:s, s:I}", "device", &device, "link", &link,
 			   "mac", &mac, "mtu", &mtu) < 0)
 		return bad_json(&error, e);
 	if (*device && !quantity_device_name(device))
@@ -445,7 +445,7 @@ static int parse_strings(json_t *json, const char *name, struct vr_state *s, str
 	json_error_t error;
 	int found;
 
-	if (json_unpack_ex(json, &error, 0, "{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?}", "name", &is, "status", &status,
+	if (json_unpack_ex(json, &error, 0, "{s:s, s:s, s:s, s?s, s?s, s?s, s?s, s?s}", "name", &is, "status", &status,
 			   "switch", &which, "image", &image, "command", &command, "cgroup", &cgroup, "log", &log,
 			   "bundle", &bundle) < 0)
 		return bad_json(&error, e);
