@@ -471,6 +471,7 @@ static void handle(struct server *s, const struct epoll_event *event)
 		accept_connections(s);
 	} else if (c == (void *)s->engine) {
 		devices_dispatch(s->engine);
+		nics_dispatch(s->engine);
 	} else if (c == (void *)s) {
 		s->stop = true;
 	} else if (!serve_message(s, c)) {
@@ -500,6 +501,15 @@ static int watch(struct server *s, int fd, void *who, struct error *e)
 	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? fail(e, errno, "epoll") : 0;
 }
 
+int engine_watch_links(struct engine *engine, int fd, struct error *e)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (!engine->links)
+		engine->links = epoll_create1(EPOLL_CLOEXEC);
+	return epoll_ctl(engine->links, EPOLL_CTL_ADD, fd, &event) < 0 ? fail(e, errno, "epoll") : 0;
+}
+
 int control_run(struct control *control, struct engine *engine, struct error *e)
 {
 	struct server s = { .control = control, .engine = engine, .idle_since_ms = now_ms() };
@@ -509,7 +519,7 @@ int control_run(struct control *control, struct engine *engine, struct error *e)
 	s.epoll = epoll;
 	if (epoll < 0)
 		return fail(e, errno, "epoll");
-	if (watch(&s, control->listener, control, e) < 0 || watch(&s, devices_fd(engine->devices), engine, e) < 0 ||
+	if (watch(&s, control->listener, control, e) < 0 || watch(&s, engine->links, engine, e) < 0 ||
 	    watch(&s, control->signals, &s, e) < 0)
 		return -e->code;
 	for (;;) {

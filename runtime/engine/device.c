@@ -27,7 +27,7 @@
 
 #define CLAIM_MS       10000    /* a VR whose switch was killed comes back within this */
 #define ALIAS          "europa %s %u"
-#define ALIAS_MAX      96
+#define ALIAS_MAX      (sizeof ((struct link_info *)0)->alias)
 
 struct leftover {
 	int ifindex;
@@ -108,72 +108,14 @@ static void remove_namespace(const char *run_dir)
 
 /* ---- what is there ---- */
 
-struct link {
-	int ifindex;
-	unsigned flags;
-	unsigned mtu;
-	char name[IFNAMSIZ];
-	char alias[ALIAS_MAX];
-};
-
-static int link_attribute(const struct nlattr *a, void *data)
-{
-	struct link *link = data;
-
-	switch (mnl_attr_get_type(a)) {
-	case IFLA_IFNAME:
-		snprintf(link->name, sizeof link->name, "%s", mnl_attr_get_str(a));
-		break;
-	case IFLA_IFALIAS:
-		snprintf(link->alias, sizeof link->alias, "%s", mnl_attr_get_str(a));
-		break;
-	case IFLA_MTU:
-		link->mtu = mnl_attr_get_u32(a);
-		break;
-	}
-	return MNL_CB_OK;
-}
-
-static void read_link(const struct nlmsghdr *h, struct link *link)
-{
-	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
-
-	memset(link, 0, sizeof *link);
-	link->ifindex = info->ifi_index;
-	link->flags = info->ifi_flags;
-	mnl_attr_parse(h, sizeof *info, link_attribute, link);
-}
-
-static bool link_is_up(const struct link *link)
-{
-	return (link->flags & IFF_UP) && (link->flags & IFF_LOWER_UP);
-}
-
-static int one_link(const struct nlmsghdr *h, void *data)
-{
-	read_link(h, data);
-	return MNL_CB_OK;
-}
-
-/* By number, or by name where that is 0. -ENODEV: there is none. */
-static int get_link(struct devices *d, int ifindex, const char *name, struct link *link)
-{
-	char bytes[NETLINK_BYTES];
-	struct nlmsghdr *h = netlink_link(bytes, RTM_GETLINK, 0, ifindex);
-
-	if (!ifindex)
-		mnl_attr_put_strz(h, IFLA_IFNAME, name);
-	return netlink_ask(d->requests, h, one_link, link);
-}
-
 static int remember_leftover(const struct nlmsghdr *h, void *data)
 {
 	struct devices *d = data;
 	struct leftover *more;
-	struct link link;
+	struct link_info link;
 	unsigned number;
 
-	read_link(h, &link);
+	link_read(h, &link);
 	if (sscanf(link.name, "p%u", &number) == 1 && number >= d->next_number)
 		d->next_number = number + 1;
 	if (link.flags & IFF_LOOPBACK)
@@ -351,7 +293,7 @@ static void remove_by_name(struct devices *d, const char *name)
 }
 
 /* One batch. */
-static int create(struct devices *d, const struct member *m, const struct europa_attach *a, struct link *link)
+static int create(struct devices *d, const struct member *m, const struct europa_attach *a, struct link_info *link)
 {
 	char bytes[NETLINK_BYTES], name[IFNAMSIZ];
 	size_t size;
@@ -362,7 +304,7 @@ static int create(struct devices *d, const struct member *m, const struct europa
 	size += put_owner(bytes + size, m, a, name)->nlmsg_len;
 	r = netlink_send(d->requests, bytes, size, 2);
 	if (r == 0)
-		r = get_link(d, 0, name, link);
+		r = link_get(d->requests, 0, name, link);
 	if (r < 0)
 		remove_by_name(d, name);
 	return r;
@@ -381,7 +323,7 @@ int device_create(struct devices *d, const struct member *m, struct europa_attac
 {
 	static const u8 none[6];
 	int left = claim(d, m->name, a->vnic);
-	struct link link;
+	struct link_info link;
 	int r;
 
 	if (!a->device[0])
@@ -391,7 +333,7 @@ int device_create(struct devices *d, const struct member *m, struct europa_attac
 	if (!memcmp(a->mac, none, sizeof none))
 		device_choose_mac(m->name, a->vnic, a->mac);
 
-	if (left && m->adopted && adopt_group(d, m, left) == 0 && get_link(d, left, NULL, &link) == 0) {
+	if (left && m->adopted && adopt_group(d, m, left) == 0 && link_get(d->requests, left, NULL, &link) == 0) {
 		*ifindex = left;
 		*up = link_is_up(&link);
 		return 0;
@@ -454,12 +396,12 @@ static int link_changed(const struct nlmsghdr *h, void *data)
 {
 	struct engine *engine = data;
 	struct port *port;
-	struct link link;
+	struct link_info link;
 	bool up;
 
 	if (h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK)
 		return MNL_CB_OK;
-	read_link(h, &link);
+	link_read(h, &link);
 	port = link.ifindex ? port_of(engine, link.ifindex) : NULL;
 	if (!port)
 		return MNL_CB_OK;
@@ -474,31 +416,9 @@ static int link_changed(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-int devices_fd(const struct devices *d)
-{
-	return mnl_socket_get_fd(d->events);
-}
-
-/* What doesn't fit into the socket's buffer is lost; so all is looked at anew. */
 void devices_dispatch(struct engine *engine)
 {
-	struct devices *d = engine->devices;
-	char bytes[NETLINK_BYTES];
-	bool lost = false;
-	ssize_t n;
-
-	for (;;) {
-		n = mnl_socket_recvfrom(d->events, bytes, sizeof bytes);
-		if (n < 0 && errno == ENOBUFS) {
-			lost = true;
-			continue;
-		}
-		if (n <= 0)
-			break;
-		mnl_cb_run(bytes, n, 0, 0, link_changed, engine);
-	}
-	if (lost)
-		netlink_ask(d->requests, netlink_link(bytes, RTM_GETLINK, NLM_F_DUMP, 0), link_changed, engine);
+	link_events(engine->devices->events, engine->devices->requests, link_changed, engine);
 }
 
 /* ---- life ---- */
@@ -524,7 +444,8 @@ int devices_open(struct engine *engine, const char *run_dir, struct error *e)
 	d->events = netlink_open(RTMGRP_LINK, e);
 	if (!d->requests || !d->events)
 		return -e->code;
-	return find_leftovers(d, e);
+	r = engine_watch_links(engine, mnl_socket_get_fd(d->events), e);
+	return r < 0 ? r : find_leftovers(d, e);
 }
 
 void devices_close(struct engine *engine, const char *run_dir)

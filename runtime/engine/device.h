@@ -35,8 +35,7 @@ void device_remove_all(struct devices *devices, const struct member *member);
 /* A MAC address that is the same whenever the VR has this name on this machine. */
 void device_choose_mac(const char *name, unsigned vnic, __u8 mac[6]);
 
-/* Carrier of all ports that have a device here: to be polled, and what then has to be done. */
-int devices_fd(const struct devices *devices);
+/* Carrier of all ports that have a device here. */
 void devices_dispatch(struct engine *engine);
 
 /* Milliseconds until what no VR has claimed is removed, -1: there is nothing; devices_sweep does it when it is due. */

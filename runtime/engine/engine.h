@@ -36,6 +36,7 @@ struct engine {
 
 	/* the control thread's own */
 	struct devices *devices;
+	int links;                 /* epoll of the sockets that tell of changes of links */
 	int hidden;                /* the switch's network namespace, where the control thread lives */
 
 	/* the poll thread's own */
@@ -46,6 +47,9 @@ struct engine {
 /* Between these two, the poll thread is between two rounds or asleep. */
 void engine_lock(struct engine *engine);
 void engine_unlock(struct engine *engine);
+
+/* One more socket with events of links, for nics_dispatch or devices_dispatch to read. */
+int engine_watch_links(struct engine *engine, int fd, struct error *e);
 
 /* The poll thread (poll.c). */
 int poll_start(struct engine *engine, struct error *e);

@@ -2,8 +2,10 @@
 #include "runtime/engine/netlink.h"
 
 #include <errno.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -83,4 +85,75 @@ int netlink_ask(struct mnl_socket *nl, struct nlmsghdr *h, mnl_cb_t each, void *
 	while (!done && r == 0)
 		r = read_ack(nl, each, data, &done);
 	return r;
+}
+
+/* ---- links ---- */
+
+static int link_attribute(const struct nlattr *a, void *data)
+{
+	struct link_info *link = data;
+
+	switch (mnl_attr_get_type(a)) {
+	case IFLA_IFNAME:
+		snprintf(link->name, sizeof link->name, "%s", mnl_attr_get_str(a));
+		break;
+	case IFLA_IFALIAS:
+		snprintf(link->alias, sizeof link->alias, "%s", mnl_attr_get_str(a));
+		break;
+	case IFLA_MTU:
+		link->mtu = mnl_attr_get_u32(a);
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+void link_read(const struct nlmsghdr *h, struct link_info *link)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
+
+	memset(link, 0, sizeof *link);
+	link->ifindex = info->ifi_index;
+	link->flags = info->ifi_flags;
+	mnl_attr_parse(h, sizeof *info, link_attribute, link);
+}
+
+bool link_is_up(const struct link_info *link)
+{
+	return (link->flags & IFF_UP) && (link->flags & IFF_LOWER_UP);
+}
+
+static int one_link(const struct nlmsghdr *h, void *data)
+{
+	link_read(h, data);
+	return MNL_CB_OK;
+}
+
+int link_get(struct mnl_socket *nl, int ifindex, const char *name, struct link_info *link)
+{
+	char bytes[NETLINK_BYTES];
+	struct nlmsghdr *h = netlink_link(bytes, RTM_GETLINK, 0, ifindex);
+
+	if (!ifindex)
+		mnl_attr_put_strz(h, IFLA_IFNAME, name);
+	return netlink_ask(nl, h, one_link, link);
+}
+
+void link_events(struct mnl_socket *events, struct mnl_socket *fresh, mnl_cb_t each, void *data)
+{
+	char bytes[32768];
+	bool lost = false;
+	ssize_t n;
+
+	for (;;) {
+		n = mnl_socket_recvfrom(events, bytes, sizeof bytes);
+		if (n < 0 && errno == ENOBUFS) {
+			lost = true;
+			continue;
+		}
+		if (n <= 0)
+			break;
+		mnl_cb_run(bytes, n, 0, 0, each, data);
+	}
+	if (lost)
+		netlink_ask(fresh, netlink_link(bytes, RTM_GETLINK, NLM_F_DUMP, 0), each, data);
 }

@@ -4,6 +4,7 @@
 #define EUROPA_ENGINE_NETLINK_H
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 
 struct error;
 
@@ -19,5 +20,25 @@ struct nlmsghdr *netlink_link(void *bytes, unsigned type, unsigned flags, int if
 int netlink_send(struct mnl_socket *nl, void *bytes, size_t size, unsigned n);
 /* Sends a question and gives every answer to `each`. */
 int netlink_ask(struct mnl_socket *nl, struct nlmsghdr *h, mnl_cb_t each, void *data);
+
+/* What is known of a link, from a message about it. */
+struct link_info {
+	int ifindex;
+	unsigned flags, mtu;
+	char name[16];
+	char alias[96];
+};
+
+void link_read(const struct nlmsghdr *h, struct link_info *link);
+/* By number, or by name where that is 0. -ENODEV: there is none. */
+int link_get(struct mnl_socket *nl, int ifindex, const char *name, struct link_info *link);
+/* Administratively and by carrier. */
+bool link_is_up(const struct link_info *link);
+
+/*
+ * Whatever link events have come, each given to `each` once; where some were lost, all links are told again. fresh: a socket to
+ * ask with.
+ */
+void link_events(struct mnl_socket *events, struct mnl_socket *fresh, mnl_cb_t each, void *data);
 
 #endif

@@ -3,12 +3,56 @@
 #ifndef EUROPA_ENGINE_NIC_H
 #define EUROPA_ENGINE_NIC_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "core/classify.h"
+#include "core/vr.h"
+
+struct engine;
+struct error;
+struct mnl_socket;
+struct packet_socket;
+struct port;
+
+#define NIC_MACS 1024           /* places for the addresses of its vNICs: a hash table a quarter full at most */
+
 struct nic {
 	struct nic *next;
-	int fd;
+	struct engine *engine;
+	dev_t netns_dev;                /* which device it is: of which namespace, and which number there */
+	ino_t netns_ino;
+	int ifindex;
+	char name[16];
+	unsigned mtu;
+	bool up;
+	unsigned users;                 /* vNICs */
+	unsigned filters;               /* among their rules */
+	u64 lost;                       /* frames that the kernel dropped before anybody knew whose they were */
+	struct packet_socket *socket;
+	struct mnl_socket *events, *requests;
+	struct classifier *classifier;
+	struct port *targets[CLASSIFY_MAX_TARGETS];
+	u64 macs[NIC_MACS];             /* of the vNICs: address << 16 | 1, 0: nothing */
+	u8 *bounce;                     /* a super-packet that more than one vNIC wants */
 };
 
-static inline unsigned nic_receive(struct nic *nic, unsigned budget) { return 0; }
-static inline int nic_fd(struct nic *nic) { return nic->fd; }
+/* The NIC of that name in a namespace, opened where it isn't open yet: takes tens of milliseconds. Control thread. */
+int nic_get(struct engine *engine, int netns, const char *device, struct nic **nic, struct error *e);
+/* Engine locked: true, when nobody uses it any more and nobody finds it; then nic_close, which takes time. */
+bool nic_put(struct nic *nic);
+void nic_close(struct nic *nic);
+
+/* The address of one of the NIC's vNICs, engine locked. */
+void nic_add_mac(struct nic *nic, const u8 mac[6]);
+void nic_remove_mac(struct nic *nic, const u8 mac[6]);
+
+/* Poll thread: frames from the wire, at most budget; what to poll for; frames from one of its vNICs to the others and to the wire. */
+unsigned nic_receive(struct nic *nic, unsigned budget);
+int nic_fd(const struct nic *nic);
+void nic_send(struct nic *nic, struct port *from, const struct tx_frame *const *frames, unsigned n);
+
+/* Carrier of all NICs. Control thread. */
+void nics_dispatch(struct engine *engine);
 
 #endif

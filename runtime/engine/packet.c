@@ -293,6 +293,40 @@ void packet_discard(struct packet_socket *s)
 		note("packet socket: errno %d", errno);
 }
 
+/* Longer than a frame of the ring: it is read from the socket's queue, most often into a run of the pool. */
+static void deliver_queued(struct packet_socket *s, const struct packet_frame *frame, struct port *port)
+{
+	struct vr *vr = &port->member->vr;
+	struct europa_slot meta;
+	int slot;
+
+	if (!frame->queued) {
+		port_drop(port, EUROPA_DROP_RX_NO_RUN, 1);      /* too many super-packets wait on the socket */
+		return;
+	}
+	slot = rx_slot(vr, port->vnic, frame->meta.len);
+	if (slot < 0) {
+		packet_discard(s);
+		return;
+	}
+	if (!packet_fetch(s, rx_data(vr, slot), geometry_slot_bytes(&vr->geo, slot) - EUROPA_HEADROOM, &meta)) {
+		rx_cancel(vr, slot);
+		port_drop(port, EUROPA_DROP_RX_TOO_LONG, 1);
+		return;
+	}
+	meta.tstamp_us = frame->meta.tstamp_us;
+	rx_put(vr, port->vnic, slot, &meta);
+	port->member->dirty |= 1u << port->vnic;
+}
+
+void packet_deliver(struct packet_socket *s, const struct packet_frame *frame, struct port *port)
+{
+	if (likely(frame->held == frame->meta.len))
+		port_deliver(port, frame->data, &frame->meta);
+	else
+		deliver_queued(s, frame, port);
+}
+
 u32 packet_lost(struct packet_socket *s)
 {
 	struct tpacket_stats stats = { 0 };

@@ -47,6 +47,8 @@ void packet_close(struct packet_socket *socket);
 /* The next frame, if there is one; it stays in the ring until packet_next. */
 bool packet_peek(struct packet_socket *socket, struct packet_frame *frame);
 void packet_next(struct packet_socket *socket);
+/* The frame to the VR behind the port, if it takes it, whether it is in the ring or on the queue. */
+void packet_deliver(struct packet_socket *socket, const struct packet_frame *frame, struct port *port);
 /*
  * The whole of a queued frame, at most `room` bytes. Frames that came in on two CPUs at once may be queued in another order than they
  * have in the ring, so what comes out has metadata of its own. false: it was longer, and is gone.

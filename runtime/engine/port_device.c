@@ -21,32 +21,6 @@ static struct port_device *device_of(struct port *port)
 	return (struct port_device *)port;
 }
 
-/* Longer than a frame of the ring: it is read from the socket's queue into a run of the pool. */
-static void receive_long(struct port *port, struct packet_socket *socket, const struct packet_frame *frame)
-{
-	struct vr *vr = &port->member->vr;
-	struct europa_slot meta;
-	int slot;
-
-	if (!frame->queued) {
-		port_drop(port, EUROPA_DROP_RX_NO_RUN, 1);      /* the queue was full: too many super-packets wait */
-		return;
-	}
-	slot = rx_slot(vr, port->vnic, frame->meta.len);
-	if (slot < 0) {
-		packet_discard(socket);
-		return;
-	}
-	if (!packet_fetch(socket, rx_data(vr, slot), geometry_slot_bytes(&vr->geo, slot) - EUROPA_HEADROOM, &meta)) {
-		rx_cancel(vr, slot);
-		port_drop(port, EUROPA_DROP_RX_TOO_LONG, 1);
-		return;
-	}
-	meta.tstamp_us = frame->meta.tstamp_us;
-	rx_put(vr, port->vnic, slot, &meta);
-	port->member->dirty |= 1u << port->vnic;
-}
-
 static unsigned device_receive(struct port *port, unsigned budget)
 {
 	struct port_device *device = device_of(port);
@@ -58,10 +32,7 @@ static unsigned device_receive(struct port *port, unsigned budget)
 	for (n = 0; n < budget && packet_peek(socket, &frame); n++) {
 		losing |= frame.losing;
 		frame.meta.tstamp_us = device->engine->now_us;
-		if (likely(frame.held == frame.meta.len))
-			port_deliver(port, frame.data, &frame.meta);
-		else
-			receive_long(port, socket, &frame);
+		packet_deliver(socket, &frame, port);
 		packet_next(socket);
 	}
 	if (unlikely(losing))
