@@ -16,4 +16,8 @@ $(eval $(call ipfwd_test,ipfwd_checksum_test,))
 define ipfwd_bed_test
 $(call bed_test,$(1),tests/unit/ipfwd_bed.c $(IPFWD_SOURCES))
 endef
-$(foreach t,forward icmp size arp,$(eval $(call ipfwd_bed_test,ipfwd_$(t)_test)))
+$(foreach t,forward icmp size arp config,$(eval $(call ipfwd_bed_test,ipfwd_$(t)_test)))
+
+$(eval $(call fuzzer,ipfwd_config_fuzz,tests/fuzz/ipfwd_config_fuzz.c $(IPFWD_SOURCES) $(LIBEUROPA_SOURCES)))
+$(eval $(call fuzzer,ipfwd_packet_fuzz,tests/fuzz/ipfwd_packet_fuzz.c $(IPFWD_SOURCES) $(LIBEUROPA_SOURCES) \
+                     $(filter-out kmod/core/layout.c,$(CORE_SOURCES)),-latomic))

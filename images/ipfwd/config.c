@@ -87,7 +87,7 @@ static int grow(void **at, size_t n, size_t *room, size_t bytes, struct error *e
 
 static bool is(struct word w, const char *text)
 {
-	return !strncmp(w.at, text, w.n) && !text[w.n];
+	return w.n == strlen(text) && !memcmp(w.at, text, w.n);
 }
 
 /* A decimal number without sign or leading zeros, up to `most`. */
