@@ -308,9 +308,32 @@ static void drop_init(struct container *c)
 	close_fd(&c->init_image);
 }
 
+/*
+ * Where a process is born in its group (v2), it makes its root in there as well. That takes more than the quota of a period, often, so
+ * the quota waits until it is made; on v1 it enters late instead.
+ */
 static int make_cgroup(struct container *c, struct error *e)
 {
-	return cgroups_create(c->spec->name, &c->spec->limits, &c->cgroup, e);
+	struct vr_limits limits = c->spec->limits;
+	bool is_v2 = strcmp(cgroups_layout(), "v2") == 0;
+	int err;
+
+	if (is_v2)
+		limits.cpu_permille = limits.period_us = limits.burst_us = 0;
+	err = cgroups_create(c->spec->name, &limits, &c->cgroup, e);
+	c->quota_waits = !err && is_v2 && c->spec->limits.cpu_permille;
+	return err;
+}
+
+static int set_quota(struct container *c, struct error *e)
+{
+	struct vr_limits quota = {
+		.cpu_permille = c->spec->limits.cpu_permille,
+		.period_us = c->spec->limits.period_us,
+		.burst_us = c->spec->limits.burst_us,
+	};
+
+	return c->quota_waits ? cgroups_update(c->cgroup, &quota, e) : 0;
 }
 
 static void remove_cgroup(struct container *c)
@@ -460,7 +483,10 @@ static int release_process(struct container *c, struct error *e)
 		return err;
 	if (send(c->handshake[0], &go, sizeof go, MSG_NOSIGNAL) != sizeof go)
 		return fail(e, errno, "the VR's process 1");
-	return init_send_plan(c->handshake[0], c->spec, false, e);
+	err = init_await(c->handshake[0], HANDSHAKE_BUILT, NULL, e);
+	if (!err)
+		err = set_quota(c, e);
+	return err ? err : init_send_plan(c->handshake[0], c->spec, false, e);
 }
 
 static int await_exec(struct container *c, struct error *e)

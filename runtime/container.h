@@ -32,6 +32,7 @@ struct container {
 	struct rootfs rootfs;
 	int init_image;
 	struct cgroup_set *cgroup;
+	bool quota_waits;          /* and is set when the root is made */
 	int handshake[2];
 	pid_t pid;                 /* of process 1; 0: none, or reaped */
 	int pidfd;

@@ -8,10 +8,11 @@
  *	                                     arms itself: dies with the supervisor
  *	                                     makes its network namespace
  *	                 <-- ARMED
- *	maps ids, moves it into its cgroup
+ *	maps ids, registers the region
  *	                 GO -->
- *	                                     cgroup namespace, root, pivot_root, hostname
- *	                                     executes europa-init
+ *	                                     hostname, root, pivot_root, cgroup and its namespace
+ *	                 <-- BUILT
+ *	sets the quota, if it had to wait    executes europa-init
  *	                 struct init_plan -->
  *	                                     drops privilege, forks, executes the data plane
  *	                 <-- end of file     the last copy of its end was closed by that exec
@@ -29,6 +30,7 @@
 enum handshake_kind {
 	HANDSHAKE_ARMED = 1,
 	HANDSHAKE_GO,
+	HANDSHAKE_BUILT,
 	HANDSHAKE_FAILED,
 };
 

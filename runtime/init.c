@@ -121,12 +121,10 @@ static int receive(int handshake, struct handshake_message *message, struct erro
 {
 	ssize_t got;
 
+	/* Reset says that it ended with something of ours unread; what it had to say comes after that. */
 	do
 		got = recv(handshake, message, sizeof *message, 0);
-	while (got < 0 && errno == EINTR);
-	/* Reset: it died with something of ours unread. */
-	if (got < 0 && errno == ECONNRESET)
-		return 0;
+	while (got < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (got < 0)
 		return fail(e, errno, "the new process");
 	if (got && got != sizeof *message)

@@ -28,7 +28,8 @@ pid_t namespace_clone(unsigned long long flags, int cgroup_fd, int *pidfd)
 	struct clone_args args = {
 		.flags = flags | CLONE_PIDFD,
 		.pidfd = (uintptr_t)pidfd,
-		.exit_signal = SIGCHLD,
+		/* A sibling's is its parent's; clone3() wants none to be given then. */
+		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
 	};
 	pid_t pid;
 
@@ -64,6 +65,7 @@ static int arm(const struct newborn *n, struct error *e)
 	return namespace_arm(n->init.handshake, e);
 }
 
+/* As late as can be: what it takes to get here would use up the quota of the VR's first period, and then wait for the next. */
 static int enter_cgroup(const struct newborn *n, struct error *e)
 {
 	return n->cgroup ? cgroups_enter(n->cgroup, 0, e) : 0;
@@ -81,6 +83,15 @@ static int meet_supervisor(const struct newborn *n, struct error *e)
 	if (send(n->init.handshake, &message, sizeof message, MSG_NOSIGNAL) != sizeof message)
 		return fail(e, errno, "the supervisor");
 	return init_await(n->init.handshake, HANDSHAKE_GO, NULL, e);
+}
+
+static int say_built(const struct newborn *n, struct error *e)
+{
+	struct handshake_message message = { .kind = HANDSHAKE_BUILT };
+
+	if (send(n->init.handshake, &message, sizeof message, MSG_NOSIGNAL) != sizeof message)
+		return fail(e, errno, "the supervisor");
+	return 0;
 }
 
 static int become_root(const struct newborn *n, struct error *e)
@@ -124,14 +135,15 @@ static const struct {
 	int (*take)(const struct newborn *n, struct error *e);
 } steps[] = {
 	{ "arm", arm },
-	{ "enter", enter_cgroup },
 	{ "network", make_network },
 	{ "meet", meet_supervisor },
 	{ "become-root", become_root },
-	{ "cgroup-namespace", hide_cgroup },
 	{ "hostname", set_hostname },
 	{ "loopback", raise_loopback },
 	{ "rootfs", build_root },
+	{ "enter", enter_cgroup },
+	{ "cgroup-namespace", hide_cgroup },
+	{ "built", say_built },
 };
 
 void namespace_begin(const struct newborn *n)
