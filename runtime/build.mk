@@ -17,7 +17,7 @@ INSTALL_LINKS += $(COMMANDS:%=europa:$(BINDIR)/europa-%)
 # What a user writes and what is kept of it, tested and fuzzed apart from the rest.
 QUANTITY_TESTED := runtime/quantity.c
 OPTIONS_TESTED  := $(addprefix runtime/,options.c command.c image.c privilege.c quantity.c spec.c error.c) kmod/core/layout.c
-STATE_TESTED    := $(addprefix runtime/,state.c process.c sweep.c quantity.c error.c)
+STATE_TESTED    := $(addprefix runtime/,state.c process.c spec.c sweep.c quantity.c error.c)
 $(eval $(call program,tests/quantity_test,tests/unit/quantity_test.c $(QUANTITY_TESTED),-lcmocka))
 $(eval $(call program,tests/options_test,tests/unit/options_test.c $(OPTIONS_TESTED),-lcmocka $(RUNTIME_LIBS)))
 $(eval $(call program,tests/state_test,tests/unit/state_test.c $(STATE_TESTED),-lcmocka $(RUNTIME_LIBS)))

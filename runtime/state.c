@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,7 +79,7 @@ int state_run_dir(char *path, size_t size, struct error *e)
 	return refuse_open_directory(path, &st, e);
 }
 
-static int open_run_dir(char path[PATH_MAX], struct error *e)
+static int open_run_dir(char *path, struct error *e)
 {
 	int fd = state_run_dir(path, PATH_MAX, e);
 
@@ -623,6 +624,19 @@ int state_write(const struct vr_state *state, struct error *e)
 	return err ? fail(e, -err, "cannot write the state of \"%s\"", state->name) : 0;
 }
 
+int state_write_spec(const struct vr_spec *spec, struct error *e)
+{
+	auto_close int dir = open_vr_dir(spec->name, e);
+	auto_free char *text = NULL;
+	int err;
+
+	if (dir < 0)
+		return dir;
+	text = spec_print(spec);
+	err = text ? write_file(dir, "spec.json", text, strlen(text)) : -ENOMEM;
+	return err ? fail(e, -err, "cannot write the specification of \"%s\"", spec->name) : 0;
+}
+
 /* ---- names ---- */
 
 static int name_taken(struct error *e, const char *name, const char *by)
@@ -776,6 +790,49 @@ int state_list(char ***names, struct error *e)
 }
 
 /* ---- removal ---- */
+
+static bool any_lives(void)
+{
+	struct error ignored = { 0 };
+	struct vr_state state;
+	bool lives = false;
+	char **names;
+
+	if (state_list(&names, &ignored) < 0)
+		return true;
+	for (char **name = names; *name; name++) {
+		struct error e = { 0 };
+
+		/* One that is only being made has no state yet, and is about to want a switch. */
+		if (state_read(*name, &state, &e) == 0) {
+			lives |= state_is_live(&state);
+			state_release(&state);
+		} else
+			lives = true;
+		free(*name);
+	}
+	free(names);
+	return lives;
+}
+
+void state_forget_switch(void)
+{
+	auto_close int run = -1, lock = -1;
+	struct error ignored = { 0 };
+	char path[PATH_MAX + 32];
+
+	run = open_run_dir(path, &ignored);
+	if (run < 0)
+		return;
+	/* A switch holds this lock as long as it lives, and who starts one takes it first. */
+	lock = openat(run, "switch.lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0 || any_lives())
+		return;
+	/* The pairs of all vNICs end in this network namespace, and go with it. */
+	strcat(path, "/netns/switch");
+	umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+	unlinkat(run, "netns/switch", 0);
+}
 
 static int remove_below(int parent, const char *name, int depth)
 {

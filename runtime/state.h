@@ -80,6 +80,8 @@ int state_claim_numbered(const char *stem, char name[VR_NAME_MAX], struct error 
 int state_lock(const char *name, struct error *e);
 /* Takes the lock for itself where the calling process doesn't hold it by state_claim() or state_lock(). */
 int state_write(const struct vr_state *state, struct error *e);
+/* What it was started with, as spec.json. */
+int state_write_spec(const struct vr_spec *spec, struct error *e);
 /* Fills *state; a VR_RUNNING whose supervisor is gone comes back as VR_DEAD. -ENOENT: no VR of that name. */
 int state_read(const char *name, struct vr_state *state, struct error *e);
 void state_release(struct vr_state *state);
@@ -93,6 +95,9 @@ static inline bool state_is_live(const struct vr_state *state)
 }
 /* Removes NAME/ and all in it. */
 int state_remove(const char *name, struct error *e);
+
+/* Where a switch that was killed left its devices, and no VR is left to start another one: removes them. */
+void state_forget_switch(void);
 
 /* Names of all VRs, sorted; NULL-terminated; free() each and the array. */
 int state_list(char ***names, struct error *e);

@@ -68,13 +68,17 @@ int sweep(struct vr_state *state, struct error *e)
 		err = remove_cgroup(state, e);
 	if (err)
 		return context(e, "cannot sweep up after \"%s\"", state->name);
-	if (state->rm)
-		return state_remove(state->name, e);
-	state->status = VR_EXITED;
-	state->exit_code = KILLED_EXIT_CODE;
-	state->finished_ns = now_ns();
-	memset(&state->init, 0, sizeof state->init);
-	return state_write(state, e);
+	if (state->rm) {
+		err = state_remove(state->name, e);
+	} else {
+		state->status = VR_EXITED;
+		state->exit_code = KILLED_EXIT_CODE;
+		state->finished_ns = now_ns();
+		memset(&state->init, 0, sizeof state->init);
+		err = state_write(state, e);
+	}
+	state_forget_switch();
+	return err;
 }
 
 int sweep_read(const char *name, struct vr_state *state, struct error *e)

@@ -29,7 +29,7 @@ static bool is_cut_short(int fd, uint64_t bytes)
 
 static int read_header(int fd, struct europa_geometry *geo, struct error *e)
 {
-	const uint8_t *page;
+	const uint8_t *page = NULL;
 	struct europa_header header;
 	const char *why = "not valid";
 	int err;
