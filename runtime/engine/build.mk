@@ -12,3 +12,9 @@ $(O)/tests/vr_driver: $(O)/lib/libeuropa-test.a | $(O)/tests/europad
 $(O)/tests/europad: $(O)/bin/europad
 	$(Q)mkdir -p $(@D) && ln -sfn ../bin/europad $@
 check-all check-integration: $(O)/tests/vr_driver
+
+RULES_TESTED := runtime/engine/rules.c runtime/engine/protocol.c runtime/error.c
+$(eval $(call program,tests/rules_test,tests/unit/rules_test.c $(RULES_TESTED),-lcmocka -lpcap))
+$(eval $(call program,tests/protocol_test,tests/unit/protocol_test.c $(RULES_TESTED),-lcmocka -lpcap))
+UNIT_TESTS += $(O)/tests/rules_test $(O)/tests/protocol_test
+$(eval $(call fuzzer,rules_fuzz,tests/fuzz/rules_fuzz.c $(RULES_TESTED) kmod/core/classify.c,-lpcap))

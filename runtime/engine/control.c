@@ -275,12 +275,22 @@ static unsigned received_fds(struct msghdr *message, int *fds, unsigned max)
 	return n;
 }
 
+/* What a client is told quotes what it sent: whatever that was, it becomes one printable line. */
+static void copy_line(char *to, size_t size, const char *from)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && from[i]; i++)
+		to[i] = (unsigned char)from[i] < ' ' || from[i] == 0x7f ? '?' : from[i];
+	to[i] = '\0';
+}
+
 /* false: the connection is over. */
 static bool answer(struct connection *c, struct europa_reply *reply, int status, const struct error *e)
 {
 	reply->status = status;
 	if (status < 0)
-		snprintf(reply->text, sizeof reply->text, "%.*s", (int)sizeof reply->text - 1, e->text);
+		copy_line(reply->text, sizeof reply->text, e->text);
 	return send(c->fd, reply, sizeof *reply, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof *reply;
 }
 

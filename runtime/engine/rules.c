@@ -195,6 +195,10 @@ int rule_parse(const char *text, struct rule *rule, struct error *e)
 	memset(rule, 0, sizeof *rule);
 	if (strlen(text) >= sizeof words)
 		return refuse(e, "a rule has at most %zu characters", sizeof words - 1);
+	for (n = 0; text[n]; n++) {
+		if ((unsigned char)text[n] < ' ' && text[n] != '\t')
+			return refuse(e, "a rule is one line of text; there is a byte 0x%02x in it", text[n]);
+	}
 	strcpy(words, text);
 	word += strspn(word, BLANK);
 	if (!*word)
