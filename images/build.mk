@@ -1,6 +1,6 @@
 # The images a VR can be run from: image/NAME/config.json and image/NAME/rootfs/, built from images/NAME/.
-# They stay where europa-run finds them from the project's root; a sanitizer build has its own.
-IMAGES := $(if $(SAN),$(O)/image,image)
+# They stay where europa-run finds them from the project's root; a build elsewhere keeps its own.
+IMAGES := $(if $(filter build,$(O)),image,$(O)/image)
 ROOTFS_DIRS := dev etc proc sys tmp run
 
 # $(call image,NAME,SOURCES): one static program over libeuropa as rootfs/bin/NAME, and images/NAME/config.json beside it.

@@ -63,7 +63,7 @@ struct europa {
  * A region is attached once a process.
  */
 int europa_attach(struct europa **eu);
-/* The same from descriptors; the library owns them afterwards. */
+/* The same from descriptors; the library owns them afterwards, also where it fails. */
 int europa_attach_fds(struct europa **eu, int control, int pool, int doorbell, int kick);
 void europa_detach(struct europa *eu);
 
