@@ -25,3 +25,10 @@ $(O)/tests/state_test: $(O)/lib/libcgroups.a
 UNIT_TESTS += $(addprefix $(O)/tests/,quantity_test options_test state_test)
 $(eval $(call fuzzer,options_fuzz,tests/fuzz/options_fuzz.c $(OPTIONS_TESTED),$(RUNTIME_LIBS)))
 $(eval $(call fuzzer,state_fuzz,tests/fuzz/state_fuzz.c $(STATE_TESTED) $(CGROUPS_SOURCES),$(RUNTIME_LIBS)))
+
+# Images, which strangers write, and the system call filters.
+IMAGE_TESTED := $(addprefix runtime/,image.c privilege.c quantity.c spec.c error.c)
+$(eval $(call program,tests/image_test,tests/unit/image_test.c $(IMAGE_TESTED),-lcmocka -ljansson -lcap))
+$(eval $(call program,tests/seccomp_test,tests/unit/seccomp_test.c runtime/seccomp.c,-lcmocka))
+UNIT_TESTS += $(addprefix $(O)/tests/,image_test seccomp_test)
+$(eval $(call fuzzer,image_fuzz,tests/fuzz/image_fuzz.c $(IMAGE_TESTED),-ljansson -lcap))
