@@ -156,7 +156,15 @@ static bool spin(struct europa *eu, uint64_t start)
 	return found;
 }
 
-/* How long to nap so that a good number of packets, but far from a full ring, is there afterwards. 0: not at this rate. */
+/* Packets that may come during a nap: far less than a ring takes, or than there are slots to receive in. */
+static uint32_t nap_packets(const struct europa_geometry *geo)
+{
+	uint32_t slots = geo->nslots > geo->alloc_target ? geo->nslots - geo->alloc_target : 1;
+
+	return (slots < geo->ring_size ? slots : geo->ring_size) / 4;
+}
+
+/* 0: not at this rate. */
 static long nap_length(const struct europa *eu)
 {
 	uint64_t rate = eu->priv->pacer.rate;
@@ -164,7 +172,7 @@ static long nap_length(const struct europa *eu)
 
 	if (rate * NAP_MAX_NS < (uint64_t)NAP_PACKETS * NS_PER_MS)
 		return 0;
-	length = (uint64_t)eu->geometry.ring_size / 4 * NS_PER_MS / rate;
+	length = (uint64_t)nap_packets(&eu->geometry) * NS_PER_MS / rate;
 	if (length > NAP_MAX_NS)
 		return NAP_MAX_NS;
 	return length < NAP_MIN_NS ? NAP_MIN_NS : (long)length;
