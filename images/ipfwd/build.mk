@@ -21,3 +21,7 @@ $(foreach t,forward icmp size arp config,$(eval $(call ipfwd_bed_test,ipfwd_$(t)
 $(eval $(call fuzzer,ipfwd_config_fuzz,tests/fuzz/ipfwd_config_fuzz.c $(IPFWD_SOURCES) $(LIBEUROPA_SOURCES)))
 $(eval $(call fuzzer,ipfwd_packet_fuzz,tests/fuzz/ipfwd_packet_fuzz.c $(IPFWD_SOURCES) $(LIBEUROPA_SOURCES) \
                      $(filter-out kmod/core/layout.c,$(CORE_SOURCES)),-latomic))
+
+# Prints how fast the parts are: make build/tests/ipfwd_speed && build/tests/ipfwd_speed
+$(eval $(call program,tests/ipfwd_speed,tests/unit/ipfwd_speed.c tests/unit/ipfwd_bed.c tests/unit/bed.c $(IPFWD_SOURCES),-lcmocka))
+$(O)/tests/ipfwd_speed: $(O)/lib/libeuropa-test.a $(O)/lib/libcore.a

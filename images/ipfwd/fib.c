@@ -113,6 +113,10 @@ static int grow_routes(struct fib *fib, size_t n)
 		places *= 2;
 	if (places == fib->places)
 		return 0;
+	if (fib->used + n >= MANY_ROUTES) {
+		madvise(fib->first, FIRST_BYTES, MADV_HUGEPAGE);
+		madvise(fib->groups, GROUPS_BYTES, MADV_HUGEPAGE);
+	}
 	fib->routes = aligned_alloc(places >= HUGE_PAGE / sizeof *old ? HUGE_PAGE : 64, places * sizeof *old);
 	if (!fib->routes) {
 		fib->routes = old;
@@ -429,10 +433,6 @@ int fib_build(struct fib *fib, const struct fib_route *routes, size_t n, size_t 
 	if (grow_routes(fib, n) < 0) {
 		free(order);
 		return -ENOMEM;
-	}
-	if (n >= MANY_ROUTES) {
-		madvise(fib->first, FIRST_BYTES, MADV_HUGEPAGE);
-		madvise(fib->groups, GROUPS_BYTES, MADV_HUGEPAGE);
 	}
 	for (i = 0; i < n && !err; i++) {
 		if (i + AHEAD < n) {

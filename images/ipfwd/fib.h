@@ -89,13 +89,20 @@ static inline uint16_t fib_lookup(const struct fib *fib, uint32_t dst)
 	return entry ? entry : fib->fallback;
 }
 
-/* The same for n <= FIB_BURST destinations; the cache misses of all of them overlap. */
+/* Says that a destination will be looked up soon. */
+static inline void fib_prefetch(const struct fib *fib, uint32_t dst)
+{
+	__builtin_prefetch(&fib->first[dst >> 8]);
+}
+
+/*
+ * The same for n <= FIB_BURST destinations. Their cache misses overlap: in the processor, as no look-up waits for another one, and
+ * with what the caller did between fib_prefetch and here.
+ */
 static inline void fib_lookup_burst(const struct fib *fib, const uint32_t *dst, uint16_t *nexthop, unsigned n)
 {
 	unsigned i, long_ones = 0;
 
-	for (i = 0; i < n; i++)
-		__builtin_prefetch(&fib->first[dst[i] >> 8]);
 	for (i = 0; i < n; i++) {
 		nexthop[i] = fib->first[dst[i] >> 8];
 		long_ones |= nexthop[i];

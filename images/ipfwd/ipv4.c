@@ -67,12 +67,13 @@ static inline void trim(struct europa_slot *meta, const struct ipv4 *ip)
 
 /* ---- the way out ---- */
 
-static inline bool transmit(struct router *r, u32 slot, const struct nexthop *nh, u32 dst)
+static inline __attribute__((always_inline)) bool transmit(struct router *r, u32 slot, u8 *frame, const struct nexthop *nh,
+							   u32 dst)
 {
 	struct port *out = &r->port[nh->port];
 	struct address hop = address_ipv4(nh->kind == NEXTHOP_GATEWAY ? nh->gateway.word[0] : dst);
 	struct neighbour *n = neighbour_find(&r->neighbours, FAMILY_IPV4, nh->port, &hop);
-	struct ethernet *eth = (struct ethernet *)europa_data(r->eu, slot);
+	struct ethernet *eth = (struct ethernet *)frame;
 
 	if (unlikely(!n || !neighbour_certain(n))) {
 		n = arp_resolve(r, out, hop.word[0], n, slot);
@@ -88,7 +89,7 @@ static inline bool transmit(struct router *r, u32 slot, const struct nexthop *nh
 
 bool ipv4_transmit(struct router *r, u32 slot, const struct nexthop *nh, u32 dst)
 {
-	return transmit(r, slot, nh, dst);
+	return transmit(r, slot, europa_data(r->eu, slot), nh, dst);
 }
 
 static inline void decrement_ttl(struct ipv4 *ip)
@@ -133,9 +134,9 @@ static void suggest_shortcut(struct router *r, struct port *in, u32 slot, const 
 		icmp_redirect(r, in, slot, nh->kind == NEXTHOP_GATEWAY ? nh->gateway.word[0] : dst);
 }
 
-static inline void forward(struct router *r, struct port *in, u32 slot, const struct nexthop *nh, u32 dst)
+static inline void forward(struct router *r, struct port *in, u32 slot, u8 *frame, const struct nexthop *nh, u32 dst)
 {
-	struct ipv4 *ip = ipv4_of(europa_data(r->eu, slot));
+	struct ipv4 *ip = ipv4_of(frame);
 	struct port *out = &r->port[nh->port];
 
 	if (unlikely(ip->ttl <= 1)) {
@@ -148,7 +149,7 @@ static inline void forward(struct router *r, struct port *in, u32 slot, const st
 		return;
 	decrement_ttl(ip);
 	r->count[COUNT_FORWARDED]++;
-	transmit(r, slot, nh, dst);
+	transmit(r, slot, frame, nh, dst);
 }
 
 /* The table says that it goes nowhere. */
@@ -183,12 +184,14 @@ static void not_forwarded(struct router *r, struct port *in, u32 slot, const str
 void ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned n)
 {
 	u32 slot[ROUTER_BURST], dst[ROUTER_BURST];
+	u8 *frame[ROUTER_BURST];
 	u16 nexthop[ROUTER_BURST];
 	unsigned i, good = 0;
 
 	for (i = 0; i < n; i++) {
 		struct europa_slot *meta = europa_meta(r->eu, slots[i]);
-		const struct ipv4 *ip = ipv4_of(europa_data(r->eu, slots[i]));
+		u8 *data = europa_data(r->eu, slots[i]);
+		const struct ipv4 *ip = ipv4_of(data);
 		enum counter wrong = check_header(ip, meta->len - ETHERNET_BYTES, IPV4_BYTES);
 
 		if (likely(wrong == FINE))
@@ -199,6 +202,7 @@ void ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned 
 		}
 		trim(meta, ip);
 		slot[good] = slots[i];
+		frame[good] = data;
 		dst[good++] = ntohl(ip->dst);
 	}
 	fib_lookup_burst(&r->fib, dst, nexthop, good);
@@ -206,7 +210,7 @@ void ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned 
 		const struct nexthop *nh = &r->nexthops.at[nexthop[i]];
 
 		if (likely(nexthop_forwards(nh)))
-			forward(r, in, slot[i], nh, dst[i]);
+			forward(r, in, slot[i], frame[i], nh, dst[i]);
 		else
 			not_forwarded(r, in, slot[i], nh);
 	}
@@ -227,7 +231,8 @@ static enum counter check_odd(const struct router *r, const struct europa_slot *
 void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
 {
 	struct europa_slot *meta = europa_meta(r->eu, slot);
-	struct ipv4 *ip = ipv4_of(europa_data(r->eu, slot));
+	u8 *frame = europa_data(r->eu, slot);
+	struct ipv4 *ip = ipv4_of(frame);
 	const struct nexthop *nh;
 	enum counter wrong;
 	int pointer;
@@ -251,7 +256,7 @@ void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
 	if (pointer)
 		icmp_error(r, slot, COUNT_BAD_OPTIONS, ICMP_BAD_PARAMETER, 0, (u32)pointer << 24);
 	else if (nexthop_forwards(nh))
-		forward(r, in, slot, nh, ntohl(ip->dst));
+		forward(r, in, slot, frame, nh, ntohl(ip->dst));
 	else
 		not_forwarded(r, in, slot, nh);
 }
@@ -297,5 +302,5 @@ void ipv4_output(struct router *r, u32 slot, u32 dst)
 	if (europa_len(r->eu, slot) - ETHERNET_BYTES > r->port[nh->port].mtu)
 		ipv4_fragment(r, slot, nh, dst);
 	else
-		transmit(r, slot, nh, dst);
+		ipv4_transmit(r, slot, nh, dst);
 }

@@ -93,10 +93,15 @@ void router_receive(struct router *r, unsigned vnic, const u32 *slots, unsigned 
 	for (i = 0; i < n; i++)
 		europa_prefetch(r->eu, slots[i]);
 	for (i = 0; i < n; i++) {
-		if (likely(ipv4_is_plain(in, europa_meta(r->eu, slots[i]), europa_data(r->eu, slots[i]))))
-			plain[nplain++] = slots[i];
-		else
+		u8 *frame = europa_data(r->eu, slots[i]);
+
+		if (unlikely(!ipv4_is_plain(in, europa_meta(r->eu, slots[i]), frame))) {
 			receive_other(r, in, slots[i]);
+			continue;
+		}
+		/* Before any check: the table's line comes from memory while the headers are looked at. */
+		fib_prefetch(&r->fib, ntohl(ipv4_of(frame)->dst));
+		plain[nplain++] = slots[i];
 	}
 	ipv4_receive(r, in, plain, nplain);
 }
