@@ -73,7 +73,7 @@ BUILD   += $(O)/lib/libeuropa.a $(O)/lib/libeuropa.so $(O)/lib/europa.pc $(INSTA
 INSTALL += 644:$(O)/lib/libeuropa.a:$(LIBDIR)/libeuropa.a \
            755:$(O)/lib/$(LIBEUROPA_SO):$(LIBDIR)/$(LIBEUROPA_SO) \
            644:$(O)/lib/europa.pc:$(LIBDIR)/pkgconfig/europa.pc \
-           $(INSTALLED_HEADERS:$(O)/include/%=644:$(O)/include/%:$(INCLUDEDIR)/%)
+           $(foreach h,$(INSTALLED_HEADERS),644:$(h):$(h:$(O)/include/%=$(INCLUDEDIR)/%))
 INSTALL_LINKS += $(LIBEUROPA_SO):$(LIBDIR)/libeuropa.so
 
 -include shim/init/build.mk
