@@ -72,19 +72,18 @@ static int next_long(struct arguments *a, struct error *e, const char *word)
 
 static int next_short(struct arguments *a, struct error *e)
 {
-	char letter = *a->cluster++, word[3] = { '-', letter, 0 };
+	char letter = a->cluster[0], word[3] = { '-', letter, 0 };
 	const struct command_option *o = find_short(a, letter);
-	const char *rest = *a->cluster ? a->cluster : NULL;
+	const char *rest = a->cluster[1] ? a->cluster + 1 : NULL;
 
+	a->cluster = rest;
 	if (!o && letter == 'h')
 		return ARGUMENT_HELP;
 	if (!o)
 		return unknown_option(a, e, word);
 	snprintf(a->spelled, sizeof a->spelled, "%s", word);
-	if (!o->value) {
-		a->cluster = rest;
+	if (!o->value)
 		return o->key;
-	}
 	a->cluster = NULL;
 	return take_value(a, e, o, rest);
 }

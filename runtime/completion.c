@@ -101,6 +101,30 @@ static void offer_options(const struct command *c, const char *prefix)
 	offer("--version", prefix);
 }
 
+/* The option that a word spells, "--switch" or "-s" or the beginning of "--switch=us"; NULL: none that takes a value. */
+static const struct command_option *find_option(const struct command *c, const char *word)
+{
+	size_t length = strcspn(word, "=");
+
+	for (const struct command_option *o = c->options; o->name; o++) {
+		bool is_long = length == strlen(o->name) + 2 && strncmp(word, "--", 2) == 0 && strncmp(word + 2, o->name, length - 2) == 0;
+		bool is_short = length == 2 && word[0] == '-' && word[1] == o->key;
+
+		if (o->value && (is_long || is_short))
+			return o;
+	}
+	return NULL;
+}
+
+/* "--switch=us": the shell wants what comes behind the =. */
+static void offer_value(const struct command *c, const char *prefix)
+{
+	const struct command_option *o = find_option(c, prefix);
+
+	if (o)
+		offer_kind(o->complete, strchr(prefix, '=') + 1);
+}
+
 /* Where the words before the cursor leave us: at an option's value, among the options, or among the program's own words. */
 static void complete_word(const struct command *c, int argc, char **argv, const char *prefix)
 {
@@ -112,12 +136,13 @@ static void complete_word(const struct command *c, int argc, char **argv, const 
 	a.operands_last = c->operands_last;
 	while ((key = arguments_next(&a, &e)) > 0)
 		operands += key == ARGUMENT_OPERAND;
-	if (e.code && a.at >= argc && a.spelled[0])
-		for (o = c->options; o->name; o++)
-			if (o->value && (strcmp(o->name, a.spelled + 2) == 0 || (o->key == a.spelled[1] && !a.spelled[2])))
-				break;
-	if (o && o->name)
+	/* The parser's complaint at the end of the words is that the last option has no value yet. */
+	if (e.code && a.at >= argc)
+		o = find_option(c, a.spelled);
+	if (o)
 		offer_kind(o->complete, prefix);
+	else if (!a.only_operands && starts_with(prefix, "--") && strchr(prefix, '='))
+		offer_value(c, prefix);
 	else if (c->operands_last && operands)
 		puts(":file");
 	else if (prefix[0] == '-' && !a.only_operands)

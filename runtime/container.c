@@ -132,6 +132,8 @@ static int write_first_state(struct container *c, struct error *e)
 	if (!err)
 		err = state_claim_uids(c->spec->name, &c->state.uid_base, e);
 	if (!err)
+		err = state_write_spec(c->spec, e);
+	if (!err)
 		err = state_write(&c->state, e);
 	/* From here on it can be swept: whoever has waited for the name may look. */
 	if (!err)
@@ -405,8 +407,11 @@ static int spawn(struct container *c, struct error *e)
 	if (cgroup_fd < 0)
 		newborn.cgroup = c->cgroup;
 	c->pid = err ? err : namespace_clone(NAMESPACE_FLAGS, cgroup_fd, &c->pidfd);
-	if (c->pid == 0)
+	if (c->pid == 0) {
+		/* With the supervisor's end open here too, its death would go unnoticed. */
+		close(c->handshake[0]);
 		namespace_begin(&newborn);
+	}
 	drop_newborn(&newborn);
 	close_fd(&c->handshake[1]);
 	close_fd(&c->log_write);

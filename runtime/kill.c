@@ -4,7 +4,10 @@
  * to the VR is given back by its supervisor, which is waited for; where there is none left, or where it hangs, it is swept here.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +25,7 @@
 
 #define DEFAULT_GRACE_S 10
 #define TEARDOWN_MS     15000      /* what a supervisor may need once nothing of its VR runs */
+#define DEVICES_MS      5000
 #define START_MS        5000       /* how long a VR that is being made is waited for */
 
 const struct command_option kill_options[] = {
@@ -43,6 +47,7 @@ struct target {
 	const char *name;
 	struct vr_state state;
 	int supervisor;            /* pidfd; -1: nothing to wait for */
+	int netns;                 /* where its devices are; -1: here, as far as one knows */
 	bool done, failed;
 };
 
@@ -118,6 +123,37 @@ static int forget_unreadable(struct target *t)
 		return report(t, &e);
 	puts(t->name);
 	return 0;
+}
+
+static bool has_device(const struct vr_state *state)
+{
+	for (unsigned n = 0; n < state->vnics; n++)
+		if (state->vnic[n].device[0] && !state->vnic[n].link && if_nametoindex(state->vnic[n].device))
+			return true;
+	return false;
+}
+
+/* The switch removes them as soon as it hears that the supervisor is gone. */
+static void wait_for_devices(const struct target *t)
+{
+	const struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
+	int64_t deadline = now_ms() + DEVICES_MS;
+	auto_close int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (t->netns >= 0 && (home < 0 || setns(t->netns, CLONE_NEWNET) < 0))
+		return;
+	while (has_device(&t->state) && now_ms() < deadline)
+		nanosleep(&pause, NULL);
+	if (t->netns >= 0)
+		setns(home, CLONE_NEWNET);
+}
+
+static int open_netns(pid_t pid)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 /* Nothing of it runs any more: takes what was kept. */
@@ -209,6 +245,7 @@ static void begin(struct target *t, const struct request *r)
 		report(t, &e);
 		return;
 	}
+	t->netns = open_netns(t->state.supervisor.pid);
 	t->supervisor = process_open(&t->state.supervisor);
 	if (ends_a_vr(r->signal))
 		mark_stopping(t);
@@ -236,6 +273,7 @@ static void finish(struct target *t, const struct request *r, int64_t deadline)
 			wait_gone(t->supervisor, now_ms() + TEARDOWN_MS);
 		}
 	}
+	wait_for_devices(t);
 	forget(t);
 }
 
@@ -280,7 +318,7 @@ static int kill_all(char **names, int n, const struct request *r)
 		return 1;
 	for (int i = 0; i < n; i++) {
 		target[i].name = names[i];
-		target[i].supervisor = -1;
+		target[i].supervisor = target[i].netns = -1;
 		begin(&target[i], r);
 	}
 	for (int i = 0; i < n; i++) {
@@ -292,8 +330,8 @@ static int kill_all(char **names, int n, const struct request *r)
 			puts(names[i]);
 		failed |= target[i].failed;
 		state_release(&target[i].state);
-		if (target[i].supervisor >= 0)
-			close(target[i].supervisor);
+		close(target[i].supervisor);
+		close(target[i].netns);
 	}
 	return failed;
 }
