@@ -32,7 +32,7 @@ def leftovers(env):
              if process_env(pid, "DEMO_STEM") == STEM and pid != os.getpid()]
     left += [f"mount {line.split()[1]}" for line in Path("/proc/self/mounts").read_text().splitlines() if run_dir in line or
              f"/run/netns/{STEM}" in line]
-    left += [f"file {p}" for p in Path(run_dir).glob("*") if not p.name.startswith("switch.") and p.name != "netns"]
+    left += [f"file {p}" for p in Path(run_dir).glob("*") if p.name not in (".lock", "switch.lock", "switch.log", "netns")]
     left += [f"file {p}" for p in Path("/tmp").glob(f"{STEM}*") if str(p) != run_dir]
     return left
 

@@ -45,7 +45,7 @@ class SharedNic:
         self.wire.send(frame)
         takers = []
         for n, side in enumerate(self.sides):
-            self.wire.send(Ether(src=ME, dst=self.mac(n)) / IP(dst="192.0.2.9") / UDP(dport=9) / b"marker")
+            self.wire.send(Ether(src=ME, dst=self.mac(n)) / IP(dst="192.0.2.9") / UDP(sport=9, dport=9) / b"marker")
             seen = side.until(lambda f: f.dst == self.mac(n) and UDP in f and bytes(f[UDP].payload)[:6] == b"marker")
             takers += [n] * sum(bytes(f)[:len(frame)] == bytes(frame) for f in seen)
         return takers
