@@ -53,9 +53,18 @@ static inline bool checksum_holds(const void *data, size_t n)
 	return checksum_fold(checksum_add(0, data, n)) == 0xffff;
 }
 
+/* RFC 1624, equation 3: the checksum of data in which one 16-bit word changed, both in memory order. Not for data of zeros. */
+static inline u16 checksum_update(u16 checksum, u16 before, u16 after)
+{
+	u32 sum = (u16)~checksum + (u32)(u16)~before + after;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (u16)~sum;
+}
+
 /*
- * The checksum of an IPv4 header whose TTL goes down by one. RFC 1624, equation 3, HC' = ~(~HC + ~m + m'), for the word that has
- * the TTL in its upper byte: as m' is 0x0100 less than m, HC' is 0x0100 more, with the carry brought round. A header is never
+ * The checksum of an IPv4 header whose TTL goes down by one. The same for the word that has the TTL in its upper byte: as m' is 0x0100 less than m, HC' is 0x0100 more, with the carry brought round. A header is never
  * all zeros, so this can't meet the two zeros of one's complement.
  */
 static inline u16 checksum_ttl_less(u16 checksum)

@@ -15,7 +15,7 @@ struct word {
 	unsigned n;
 };
 
-#define QUOTE(w) (int)((w).n < 60 ? (w).n : 60), (w).at
+#define MOST_QUOTED 60
 
 /* One statement, and where it stands. */
 struct statement {
@@ -59,6 +59,18 @@ const char *dotted(u32 address)
 
 	snprintf(t, 16, "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255);
 	return t;
+}
+
+/* A word as it can be shown on a terminal, whatever is in it. */
+static const char *quote(struct word w)
+{
+	static char text[MOST_QUOTED + 1];
+	unsigned i;
+
+	for (i = 0; i < w.n && i < MOST_QUOTED; i++)
+		text[i] = w.at[i] > ' ' && w.at[i] <= '~' ? w.at[i] : '?';
+	text[i] = 0;
+	return text;
 }
 
 /* Room for one element more. */
@@ -186,7 +198,7 @@ static int take_port(struct statement *s, struct word w, u8 *port)
 	u32 number;
 
 	if (!parse_number(w, EUROPA_MAX_VNICS - 1, &number))
-		return REFUSE(s, "\"%.*s\": not a vNIC; they are numbered from 0", QUOTE(w));
+		return REFUSE(s, "\"%s\": not a vNIC; they are numbered from 0", quote(w));
 	*port = (u8)number;
 	return 0;
 }
@@ -201,15 +213,15 @@ static bool is_host_address(u32 address)
 static int take_host(struct statement *s, struct word w, u32 *address)
 {
 	if (!parse_address(w, address))
-		return REFUSE(s, "\"%.*s\": not an IPv4 address like 10.0.0.1", QUOTE(w));
+		return REFUSE(s, "\"%s\": not an IPv4 address like 10.0.0.1", quote(w));
 	if (!is_host_address(*address))
-		return REFUSE(s, "\"%.*s\": no host can have this address", QUOTE(w));
+		return REFUSE(s, "\"%s\": no host can have this address", quote(w));
 	return 0;
 }
 
 static int too_many(struct statement *s, unsigned from)
 {
-	return REFUSE(s, "\"%.*s\": one word too many", QUOTE(s->word[from]));
+	return REFUSE(s, "\"%s\": one word too many", quote(s->word[from]));
 }
 
 /* address N A.B.C.D/LEN */
@@ -222,13 +234,13 @@ static int take_address(struct statement *s)
 	if (take_port(s, s->word[1], &a.port))
 		return -EINVAL;
 	if (!memchr(w.at, '/', w.n) || !parse_prefix(w, &a.address, &a.length) || !a.length)
-		return REFUSE(s, "\"%.*s\": not an address with the length of its prefix, like 10.0.1.1/24", QUOTE(w));
+		return REFUSE(s, "\"%s\": not an address with the length of its prefix, like 10.0.1.1/24", quote(w));
 	if (!is_host_address(a.address))
-		return REFUSE(s, "\"%.*s\": no host can have this address", QUOTE(w));
+		return REFUSE(s, "\"%s\": no host can have this address", quote(w));
 	host = a.address & ~prefix_mask(a.length);
 	if (a.length < 31 && (!host || host == ~prefix_mask(a.length)))
-		return REFUSE(s, "\"%.*s\": is the subnet's own or its broadcast address; a host's is, for example, %s/%u",
-			      QUOTE(w), dotted((a.address & prefix_mask(a.length)) + 1), a.length);
+		return REFUSE(s, "\"%s\": is the subnet's own or its broadcast address; a host's is, for example, %s/%u",
+			      quote(w), dotted((a.address & prefix_mask(a.length)) + 1), a.length);
 	return s->n > 3 ? too_many(s, 3) : APPEND(s->config->addresses, a, s->e);
 }
 
@@ -239,14 +251,14 @@ static int take_destination(struct statement *s, struct word w, struct config_ro
 	if (is(w, "default"))
 		return 0;
 	if (!parse_prefix(w, &route->prefix, &route->length))
-		return REFUSE(s, "\"%.*s\": neither a prefix like 10.9.0.0/16 nor \"default\"", QUOTE(w));
+		return REFUSE(s, "\"%s\": neither a prefix like 10.9.0.0/16 nor \"default\"", quote(w));
 	mask = prefix_mask(route->length);
 	if (route->prefix & ~mask)
-		return REFUSE(s, "\"%.*s\": has bits beyond its length; %s/%u would be right", QUOTE(w),
+		return REFUSE(s, "\"%s\": has bits beyond its length; %s/%u would be right", quote(w),
 			      dotted(route->prefix & mask), route->length);
 	if ((route->length >= 8 && (route->prefix >> 24 == 0 || route->prefix >> 24 == 127)) ||
 	    (route->length >= 3 && route->prefix >> 24 >= 224))
-		return REFUSE(s, "\"%.*s\": is never forwarded, so it can't have a route", QUOTE(w));
+		return REFUSE(s, "\"%s\": is never forwarded, so it can't have a route", quote(w));
 	return 0;
 }
 
@@ -279,8 +291,8 @@ static int take_route(struct statement *s)
 		for (i = 0; i < 3 && !is(how, refusals[i].word); i++)
 			;
 		if (i == 3)
-			return REFUSE(s, "\"%.*s\": after the prefix comes via, dev, blackhole, prohibit or unreachable",
-				      QUOTE(how));
+			return REFUSE(s, "\"%s\": after the prefix comes via, dev, blackhole, prohibit or unreachable",
+				      quote(how));
 		route.kind = refusals[i].kind;
 	}
 	if (route.kind <= NEXTHOP_CONNECTED && s->n > next && is(s->word[next], "dev")) {
@@ -301,9 +313,9 @@ static int take_neighbour(struct statement *s)
 	if (take_host(s, s->word[1], &n.address))
 		return -EINVAL;
 	if (!parse_mac(s->word[2], n.mac))
-		return REFUSE(s, "\"%.*s\": not the MAC address of one host, like 02:00:00:00:00:01", QUOTE(s->word[2]));
+		return REFUSE(s, "\"%s\": not the MAC address of one host, like 02:00:00:00:00:01", quote(s->word[2]));
 	if (!is(s->word[3], "dev"))
-		return REFUSE(s, "\"%.*s\": after the MAC address comes dev and the vNIC's number", QUOTE(s->word[3]));
+		return REFUSE(s, "\"%s\": after the MAC address comes dev and the vNIC's number", quote(s->word[3]));
 	if (take_port(s, s->word[4], &n.port))
 		return -EINVAL;
 	return s->n > 5 ? too_many(s, 5) : APPEND(s->config->neighbours, n, s->e);
@@ -318,7 +330,7 @@ static int take_vlan(struct statement *s)
 	if (take_port(s, s->word[1], &v.port))
 		return -EINVAL;
 	if (!parse_number(s->word[2], 4094, &id) || !id)
-		return REFUSE(s, "\"%.*s\": not a VLAN's number; they go from 1 to 4094", QUOTE(s->word[2]));
+		return REFUSE(s, "\"%s\": not a VLAN's number; they go from 1 to 4094", quote(s->word[2]));
 	v.vlan = (u16)id;
 	return s->n > 3 ? too_many(s, 3) : APPEND(s->config->vlans, v, s->e);
 }
@@ -331,7 +343,7 @@ static int take_icmp_rate(struct statement *s)
 
 	for (i = 1; i < s->n && i < 3; i++)
 		if (!parse_number(s->word[i], 1000000, &depth))
-			return REFUSE(s, "\"%.*s\": not a number from 0 to 1000000", QUOTE(s->word[i]));
+			return REFUSE(s, "\"%s\": not a number from 0 to 1000000", quote(s->word[i]));
 	parse_number(s->word[1], 1000000, &rate);
 	/* The Linux default's proportion, and at least one or nothing would ever pass. */
 	depth = s->n > 2 ? depth : rate / 20 + 1;
@@ -340,15 +352,22 @@ static int take_icmp_rate(struct statement *s)
 	return s->n > 3 ? too_many(s, 3) : 0;
 }
 
-/* redirects on | off */
+static int take_switch(struct statement *s, bool *on)
+{
+	*on = is(s->word[1], "on");
+	if (!*on && !is(s->word[1], "off"))
+		return REFUSE(s, "\"%s\": neither \"on\" nor \"off\"", quote(s->word[1]));
+	return s->n > 2 ? too_many(s, 2) : 0;
+}
+
 static int take_redirects(struct statement *s)
 {
-	bool on = is(s->word[1], "on");
+	return take_switch(s, &s->config->redirects);
+}
 
-	if (!on && !is(s->word[1], "off"))
-		return REFUSE(s, "\"%.*s\": neither \"on\" nor \"off\"", QUOTE(s->word[1]));
-	s->config->redirects = on;
-	return s->n > 2 ? too_many(s, 2) : 0;
+static int take_source_check(struct statement *s)
+{
+	return take_switch(s, &s->config->source_check);
 }
 
 static const struct {
@@ -367,6 +386,7 @@ static const struct {
 	{ "vlan", 3, take_vlan, "N ID", "frames on vNIC N have this VLAN tag" },
 	{ "icmp-rate", 2, take_icmp_rate, "N [BURST]", "ICMP errors a second, and at once (1000 50)" },
 	{ "redirects", 2, take_redirects, "on|off", "send ICMP redirects (on)" },
+	{ "source-check", 2, take_source_check, "on|off", "drop what comes in where its answer wouldn't leave (off)" },
 };
 
 #define STATEMENTS (sizeof statements / sizeof statements[0])
@@ -395,8 +415,8 @@ static int take_statement(struct statement *s)
 	unsigned i = find_statement(s->word[0]);
 
 	if (i == STATEMENTS)
-		return REFUSE(s, "\"%.*s\": not a statement; there are address, route, neighbour, vlan, icmp-rate and "
-			      "redirects", QUOTE(s->word[0]));
+		return REFUSE(s, "\"%s\": not a statement; there are address, route, neighbour, vlan, icmp-rate, "
+			      "redirects and source-check", quote(s->word[0]));
 	if (s->n < statements[i].least)
 		return REFUSE(s, "\"%s\": words are missing after it; try \"%s %s\"", statements[i].keyword,
 			      statements[i].keyword, statements[i].grammar ? statements[i].grammar : "ADDRESS MAC dev N");

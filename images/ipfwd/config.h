@@ -51,7 +51,7 @@ struct config {
 	CONFIG_LIST(struct config_neighbour) neighbours;
 	CONFIG_LIST(struct config_vlan) vlans;
 	u32 icmp_rate, icmp_depth;
-	bool redirects;
+	bool redirects, source_check;
 };
 
 void config_init(struct config *config);

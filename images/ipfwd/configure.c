@@ -254,6 +254,7 @@ int config_apply(const struct config *config, struct router *r, struct error *e)
 	if (err)
 		return err;
 	r->redirects = config->redirects;
+	r->source_check = config->source_check;
 	bucket_init(&r->icmp_errors, config->icmp_rate, config->icmp_depth, r->now);
 	err = apply(&with_defaults, r, e);
 	if (with_defaults.addresses.at != config->addresses.at)

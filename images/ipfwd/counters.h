@@ -26,6 +26,7 @@
 	X(BAD_OPTIONS,      "bad_options") \
 	X(SOURCE_ROUTED,    "source_routed") \
 	X(MARTIAN_SOURCE,   "martian_source") \
+	X(WRONG_SOURCE,     "wrong_source")          /* source-check: its answer would leave elsewhere */ \
 	X(MARTIAN_DEST,     "martian_destination") \
 	X(LINK_LOCAL,       "link_local") \
 	X(DIRECTED_CAST,    "directed_broadcast") \

@@ -10,7 +10,6 @@
 #include "options.h"
 
 #define FINE COUNT_RECEIVED      /* no reason to drop it: everything that is looked at was received */
-#define OWN_TTL 64
 
 /* First octets of addresses that want a closer look, as a source or a destination. */
 static const bool is_special[256] = {
@@ -49,11 +48,23 @@ static enum counter check_special(const struct router *r, u32 src, u32 dst)
 	return FINE;
 }
 
-static inline enum counter check_addresses(const struct router *r, u32 src, u32 dst)
+/* RFC 1812, 5.3.8: an answer to the source would leave by the port where this came in. */
+static bool source_belongs_here(const struct router *r, const struct port *in, u32 src)
 {
-	if (likely(!(is_special[src >> 24] | is_special[dst >> 24])))
-		return FINE;
-	return check_special(r, src, dst);
+	const struct nexthop *nh = &r->nexthops.at[fib_lookup(&r->fib, src)];
+
+	return nexthop_forwards(nh) && nh->port == in->number;
+}
+
+static inline enum counter check_addresses(const struct router *r, const struct port *in, u32 src, u32 dst)
+{
+	enum counter wrong = FINE;
+
+	if (unlikely(is_special[src >> 24] | is_special[dst >> 24]))
+		wrong = check_special(r, src, dst);
+	if (unlikely(r->source_check) && wrong == FINE && !source_belongs_here(r, in, src))
+		wrong = COUNT_WRONG_SOURCE;
+	return wrong;
 }
 
 /* The frame may be longer than the packet: short Ethernet frames are padded. */
@@ -195,7 +206,7 @@ void ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned 
 		enum counter wrong = check_header(ip, meta->len - ETHERNET_BYTES, IPV4_BYTES);
 
 		if (likely(wrong == FINE))
-			wrong = check_addresses(r, ntohl(ip->src), ntohl(ip->dst));
+			wrong = check_addresses(r, in, ntohl(ip->src), ntohl(ip->dst));
 		if (unlikely(wrong != FINE)) {
 			router_drop(r, slots[i], wrong);
 			continue;
@@ -216,7 +227,8 @@ void ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned 
 	}
 }
 
-static enum counter check_odd(const struct router *r, const struct europa_slot *meta, const struct ipv4 *ip)
+static enum counter check_odd(const struct router *r, const struct port *in, const struct europa_slot *meta,
+			      const struct ipv4 *ip)
 {
 	u32 have = meta->len - ETHERNET_BYTES;
 	unsigned hlen = ipv4_header_bytes(ip);
@@ -225,7 +237,7 @@ static enum counter check_odd(const struct router *r, const struct europa_slot *
 	if (ip->version_words >> 4 != 4 || hlen < IPV4_BYTES || hlen > have)
 		return COUNT_BAD_HEADER;
 	wrong = check_header(ip, have, hlen);
-	return wrong == FINE ? check_addresses(r, ntohl(ip->src), ntohl(ip->dst)) : wrong;
+	return wrong == FINE ? check_addresses(r, in, ntohl(ip->src), ntohl(ip->dst)) : wrong;
 }
 
 void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
@@ -241,7 +253,7 @@ void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
 		router_drop(r, slot, COUNT_TOO_SHORT);
 		return;
 	}
-	wrong = check_odd(r, meta, ip);
+	wrong = check_odd(r, in, meta, ip);
 	if (wrong != FINE) {
 		router_drop(r, slot, wrong);
 		return;

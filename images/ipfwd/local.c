@@ -37,6 +37,40 @@ static void answer_echo(struct router *r, u32 slot)
 	ipv4_output(r, slot, asker);
 }
 
+/*
+ * A large echo request comes in fragments. They are answered one by one, nothing is put together: a reply is its request with the
+ * addresses exchanged and another type, and the type is in the first fragment, with the checksum of the whole. What is damaged
+ * stays so, and its sender sees it. Of a later fragment it can't be told whether it belongs to an echo request: it goes back too.
+ */
+static void answer_echo_fragment(struct router *r, u32 slot)
+{
+	struct europa_slot *meta = europa_meta(r->eu, slot);
+	u8 *frame = europa_data(r->eu, slot);
+	struct ipv4 *ip = ipv4_of(frame);
+	unsigned hlen = ipv4_header_bytes(ip);
+	bool first = !(ip->fragment & htons(IPV4_OFFSET));
+	struct icmp *icmp = (struct icmp *)(frame + ETHERNET_BYTES + hlen);
+	u32 asker = ntohl(ip->src), own = ntohl(ip->dst);
+
+	if (!is_host(r, asker) ||
+	    (first && (ntohs(ip->total) < hlen + ICMP_BYTES || icmp->type != ICMP_ECHO || icmp->code))) {
+		router_drop(r, slot, COUNT_LOCAL_FRAGMENT);
+		return;
+	}
+	offload_forget(meta);
+	if (first) {
+		icmp->type = ICMP_ECHO_REPLY;
+		icmp->checksum = checksum_update(icmp->checksum, htons(ICMP_ECHO << 8), htons(ICMP_ECHO_REPLY << 8));
+		r->count[COUNT_ECHO_REPLIES]++;
+	}
+	ip->src = htonl(own);
+	ip->dst = htonl(asker);
+	ip->ttl = OWN_TTL;
+	ip->checksum = 0;
+	ip->checksum = checksum_of(ip, hlen);
+	ipv4_output(r, slot, asker);
+}
+
 static void receive_icmp(struct router *r, u32 slot)
 {
 	u8 *frame = europa_data(r->eu, slot);
@@ -66,7 +100,10 @@ void local_receive(struct router *r, u32 slot)
 	const struct ipv4 *ip = ipv4_of(frame);
 
 	if (ip->fragment & htons(IPV4_MF | IPV4_OFFSET)) {
-		router_drop(r, slot, COUNT_LOCAL_FRAGMENT);
+		if (ip->protocol == PROTOCOL_ICMP)
+			answer_echo_fragment(r, slot);
+		else
+			router_drop(r, slot, COUNT_LOCAL_FRAGMENT);
 		return;
 	}
 	switch (ip->protocol) {

@@ -139,9 +139,24 @@ static int patience(const struct router *r)
 	return due - r->now < WAIT_MS ? (int)(due - r->now) : WAIT_MS;
 }
 
-static void run(struct router *r, uint64_t *const shown[COUNTER_COUNT])
+/* Copies the counters to where europa-stat finds them; the first time that something happened, under its name. */
+static void publish_counters(const struct router *r)
+{
+	static uint64_t *shown[COUNTER_COUNT];
+	unsigned i;
+
+	for (i = 0; i < COUNTER_COUNT; i++) {
+		if (!shown[i] && r->count[i])
+			shown[i] = europa_counter(r->eu, counter_names[i]);
+		if (shown[i])
+			*shown[i] = r->count[i];
+	}
+}
+
+static void run(struct router *r)
 {
 	u64 publish = 0;
+	bool news = true;
 
 	while (!stop) {
 		unsigned work;
@@ -150,22 +165,23 @@ static void run(struct router *r, uint64_t *const shown[COUNTER_COUNT])
 		if (r->now >= router_due(r)) {
 			router_tick(r);
 			router_flush(r);
+			news = true;
 		}
 		work = turn(r);
-		if (r->now >= publish) {
-			router_publish(r, shown);
+		news |= work > 0;
+		if (news && (!work || r->now >= publish)) {
+			publish_counters(r);
 			publish = r->now + PUBLISH_MS;
+			news = false;
 		}
 		if (print) {
 			print = 0;
 			print_counters(r);
 		}
-		if (work)
-			continue;
-		router_publish(r, shown);
-		europa_wait(r->eu, patience(r));
+		if (!work)
+			europa_wait(r->eu, patience(r));
 	}
-	router_publish(r, shown);
+	publish_counters(r);
 }
 
 static void handle_signals(void)
@@ -194,10 +210,8 @@ static int check(const struct config *config, struct error *e)
 
 static int route(const struct config *config, struct error *e)
 {
-	uint64_t *shown[COUNTER_COUNT];
 	struct router *r;
 	struct europa *eu;
-	unsigned i;
 	int err = europa_attach(&eu);
 
 	if (err)
@@ -208,10 +222,8 @@ static int route(const struct config *config, struct error *e)
 	err = config_apply(config, r, e);
 	if (err)
 		return err;
-	for (i = 0; i < COUNTER_COUNT; i++)
-		shown[i] = europa_counter(eu, counter_names[i]);
 	handle_signals();
-	run(r, shown);
+	run(r);
 	print_counters(r);
 	router_free(r);
 	europa_detach(eu);

@@ -132,11 +132,3 @@ u64 router_due(const struct router *r)
 {
 	return r->look < r->neighbours.due ? r->look : r->neighbours.due;
 }
-
-void router_publish(const struct router *r, uint64_t *const shown[COUNTER_COUNT])
-{
-	unsigned i;
-
-	for (i = 0; i < COUNTER_COUNT; i++)
-		*shown[i] = r->count[i];
-}

@@ -47,6 +47,7 @@ struct router {
 
 	struct bucket icmp_errors;
 	bool redirects;
+	bool source_check;               /* RFC 1812, 5.3.8 */
 	u64 look;                        /* when the vNICs' state is looked at again */
 	u16 ip_id;                       /* of the next packet that the router makes */
 	u32 slots_waiting, slots_may_wait;
@@ -67,9 +68,6 @@ void router_flush(struct router *r);
 /* What time brings: neighbours to ask again, links that came up. Call at router_due(), or somewhat later. */
 void router_tick(struct router *r);
 u64 router_due(const struct router *r);
-
-/* Copies the counters to where europa-stat finds them. */
-void router_publish(const struct router *r, uint64_t *const shown[COUNTER_COUNT]);
 
 /* ---- for the stages ---- */
 

@@ -32,10 +32,10 @@ static const char *verdict(const char *text, size_t bytes)
 #define PORTS "address 0 10.0.0.1/24\naddress 1 10.0.1.1/24\n"
 
 static const struct { const char *text, *message; } refused[] = {
-	{ "adress 0 10.0.0.1/24", "conf:1: \"adress\": not a statement; there are address, route, neighbour, vlan, icmp-rate and "
-	  "redirects" },
-	{ "\n\n  # comment\nbogus", "conf:4: \"bogus\": not a statement; there are address, route, neighbour, vlan, icmp-rate "
-	  "and redirects" },
+	{ "adress 0 10.0.0.1/24", "conf:1: \"adress\": not a statement; there are address, route, neighbour, vlan, icmp-rate, "
+	  "redirects and source-check" },
+	{ "\n\n  # comment\nbogus", "conf:4: \"bogus\": not a statement; there are address, route, neighbour, vlan, icmp-rate, "
+	  "redirects and source-check" },
 
 	{ "address", "conf:1: \"address\": words are missing after it; try \"address N ADDRESS/LENGTH\"" },
 	{ "address 0", "conf:1: \"address\": words are missing after it; try \"address N ADDRESS/LENGTH\"" },
@@ -108,6 +108,9 @@ static const struct { const char *text, *message; } refused[] = {
 	{ "icmp-rate many", "conf:1: \"many\": not a number from 0 to 1000000" },
 	{ "icmp-rate 1000001", "conf:1: \"1000001\": not a number from 0 to 1000000" },
 	{ "icmp-rate 1 2 3", "conf:1: \"3\": one word too many" },
+	{ "source-check strict", "conf:1: \"strict\": neither \"on\" nor \"off\"" },
+	{ "\033[31m", "conf:1: \"?[31m\": not a statement; there are address, route, neighbour, vlan, icmp-rate, redirects and "
+	  "source-check" },
 	{ "redirects maybe", "conf:1: \"maybe\": neither \"on\" nor \"off\"" },
 	{ "route 1 2 3 4 5 6 7 8 9 10 11", "conf:1: \"8\": one word too many" },
 };
@@ -138,7 +141,7 @@ static const char *const taken[] = {
 	"route 0.0.0.0/1 via 10.0.0.2\nroute 128.0.0.0/1 via 10.0.0.2",
 	"route 10.0.0.0/8 blackhole\nroute 10.1.0.0/16 prohibit\nroute 10.2.0.0/16 unreachable",
 	"neighbour 10.0.0.2 02:AB:cd:00:00:01 dev 0\nneighbour 10.0.0.2 02:ab:cd:00:00:01 dev 1",
-	"vlan 0 1\nvlan 1 4094\nicmp-rate 0\nicmp-rate 5 1000000\nredirects off\nredirects on",
+	"vlan 0 1\nvlan 1 4094\nicmp-rate 0\nicmp-rate 5 1000000\nredirects off\nredirects on\nsource-check on\nsource-check off",
 };
 
 static void what_is_right_is_taken(void **state)

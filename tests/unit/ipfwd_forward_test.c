@@ -380,6 +380,31 @@ static void frames_for_others_are_left_alone(void **state)
 	ipfwd_close(b);
 }
 
+static void a_source_that_belongs_elsewhere_is_dropped_where_it_is_asked_for(void **state)
+{
+	static const struct { u32 src; bool passes; } from[] = {
+		{ IP(10, 0, 0, 2), true }, { IP(10, 9, 8, 1), true }, { IP(10, 0, 1, 9), false }, { IP(10, 9, 1, 1), false },
+		{ IP(8, 8, 8, 8), false }, { IP(10, 0, 0, 1), false }, { IP(10, 0, 0, 255), false }, { IP(10, 9, 8, 7), false },
+	};
+	char config[1000];
+	struct ipfwd_bed *b;
+	u8 frame[FRAME_MOST];
+
+	snprintf(config, sizeof config, "%ssource-check on\n", ipfwd_standard);
+	b = ipfwd_open(64, config);
+	for (unsigned i = 0; i < sizeof from / sizeof from[0]; i++) {
+		struct packet_form form = { .src = from[i].src, .payload = 8 };
+
+		ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+		assert_int_equal(!!ipfwd_next(b), from[i].passes);
+		form.options = nops, form.noptions = sizeof nops;
+		ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+		assert_int_equal(!!ipfwd_next(b), from[i].passes);
+	}
+	assert_int_equal(COUNTED(b, WRONG_SOURCE), 12);
+	ipfwd_close(b);
+}
+
 static void a_port_with_a_vlan_takes_and_sends_that_tag(void **state)
 {
 	char config[1000];
@@ -486,6 +511,7 @@ int main(void)
 		cmocka_unit_test(record_route_gets_the_address_of_the_way_out),
 		cmocka_unit_test(the_pointer_names_the_bad_byte),
 		cmocka_unit_test(frames_for_others_are_left_alone),
+		cmocka_unit_test(a_source_that_belongs_elsewhere_is_dropped_where_it_is_asked_for),
 		cmocka_unit_test(a_port_with_a_vlan_takes_and_sends_that_tag),
 		cmocka_unit_test(what_the_switch_does_not_take_is_dropped),
 		cmocka_unit_test(routes_come_and_go_while_it_runs),

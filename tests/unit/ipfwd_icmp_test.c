@@ -56,6 +56,47 @@ static void echo_with_options_is_answered_without_them(void **state)
 	ipfwd_close(b);
 }
 
+/* ping -s 3000: three fragments in, three out, and together they are the reply. */
+static void a_fragmented_echo_request_is_answered_in_fragments(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_standard);
+	struct packet_form form = { .dst = IP(10, 0, 0, 1), .protocol = PROTOCOL_ICMP };
+	u8 whole[FRAME_MOST], frame[FRAME_MOST], reply[FRAME_MOST];
+	u32 data = 3000, at, got = 0;
+	struct caught *c;
+
+	make_icmp(whole, &form, ICMP_ECHO, 0, 0x12340001, data);
+	for (at = 0; at < ICMP_BYTES + data; at += 1480) {
+		bool more = at + 1480 < ICMP_BYTES + data;
+		u32 len;
+
+		form.payload = more ? 1480 : ICMP_BYTES + data - at;
+		form.fragment = (u16)(at / 8 | (more ? IPV4_MF : 0));
+		len = make_packet(frame, &form);
+		memcpy(frame + 34, whole + 34 + at, form.payload);
+		ipfwd_in(b, 0, frame, len, NULL);
+		c = ipfwd_expect(b, 0);
+		assert_ipv4_sound(c->frame, c->len);
+		assert_int_equal(ntohl(ipv4_of(c->frame)->dst), IP(10, 0, 0, 2));
+		assert_int_equal(ntohs(ipv4_of(c->frame)->fragment), form.fragment);
+		assert_int_equal(ntohs(ipv4_of(c->frame)->id), 0x1234);
+		memcpy(reply + at, c->frame + 34, form.payload);
+		got += form.payload;
+	}
+	assert_int_equal(got, ICMP_BYTES + data);
+	assert_int_equal(reply[0], ICMP_ECHO_REPLY);
+	assert_true(checksum_holds(reply, got));
+	assert_memory_equal(reply + 4, whole + 38, got - 4);
+	/* the first fragment of anything else is not */
+	form.fragment = IPV4_MF;
+	make_packet(frame, &form);
+	frame[34] = 13;
+	ipfwd_in(b, 0, frame, ETHERNET_BYTES + IPV4_BYTES + form.payload, NULL);
+	assert_int_equal(COUNTED(b, LOCAL_FRAGMENT), 1);
+	ipfwd_expect_nothing(b);
+	ipfwd_close(b);
+}
+
 static void echo_with_a_partial_checksum_is_answered_with_a_full_one(void **state)
 {
 	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_standard);
@@ -320,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(echo_is_answered_whatever_its_length),
 		cmocka_unit_test(echo_with_options_is_answered_without_them),
+		cmocka_unit_test(a_fragmented_echo_request_is_answered_in_fragments),
 		cmocka_unit_test(echo_with_a_partial_checksum_is_answered_with_a_full_one),
 		cmocka_unit_test(other_icmp_to_the_router_is_not_answered),
 		cmocka_unit_test(no_error_is_sent_about_an_error),
