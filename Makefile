@@ -44,6 +44,13 @@ $(error SAN=$(SAN): not a sanitizer build that exists; use SAN=address or SAN=th
 endif
 endif
 
+# make FAULTS=1 builds into build/faults what fails at the step that $EUROPA_FAULT names (runtime/fault.h).
+FAULTS   ?=
+ifneq ($(FAULTS),)
+O        := build/faults
+CPPFLAGS += -DEUROPA_FAULTS
+endif
+
 # Quiet unless V=1.
 ifeq ($(V),1)
 Q :=
@@ -129,7 +136,7 @@ BUILD_PKGS := gcc make pkg-config libc6-dev linux-libc-dev libcap-dev libseccomp
 DEMO_PKGS  := iputils-ping iperf3 jq
 TEST_PKGS  := g++ clang libclang-rt-14-dev libcmocka-dev python3-pytest python3-scapy tcpdump ethtool \
               traceroute iputils-arping libcap2-bin bash-completion man-db procps util-linux
-BENCH_PKGS := dpdk python3 crun bubblewrap
+BENCH_PKGS := dpdk dpdk-dev python3 crun bubblewrap
 
 deps:
 	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS)

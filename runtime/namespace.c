@@ -170,5 +170,7 @@ void namespace_list_steps(void)
 {
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
 		puts(steps[i].name);
+	rootfs_list_steps();
+	puts("exec-init");
 }
 #endif

@@ -718,15 +718,16 @@ static int pivot(struct building *b, struct error *e)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	int (*take)(struct building *b, struct error *e);
+} steps[] = {
+	{ "root", make_root }, { "items", bring_items }, { "dev", finish_dev }, { "proc", make_proc },
+	{ "tmp", make_tmp }, { "seal", seal_root }, { "pivot", pivot },
+};
+
 int rootfs_build(const struct rootfs *rootfs, struct error *e)
 {
-	static const struct {
-		const char *name;
-		int (*take)(struct building *b, struct error *e);
-	} steps[] = {
-		{ "root", make_root }, { "items", bring_items }, { "dev", finish_dev }, { "proc", make_proc },
-		{ "tmp", make_tmp }, { "seal", seal_root }, { "pivot", pivot },
-	};
 	struct building b = { .rootfs = rootfs, .root = -1, .host_null = -1 };
 	int err = 0;
 
@@ -739,3 +740,11 @@ int rootfs_build(const struct rootfs *rootfs, struct error *e)
 		close(b.root);
 	return err;
 }
+
+#ifdef EUROPA_FAULTS
+void rootfs_list_steps(void)
+{
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+		puts(steps[i].name);
+}
+#endif

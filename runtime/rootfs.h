@@ -59,4 +59,8 @@ void rootfs_release(struct rootfs *rootfs);
 /* In the VR's process, in its mount namespace, as its root. Afterwards "/" is the VR's and nothing else can be reached. */
 int rootfs_build(const struct rootfs *rootfs, struct error *e);
 
+#ifdef EUROPA_FAULTS
+void rootfs_list_steps(void);
+#endif
+
 #endif

@@ -15,7 +15,8 @@ $(eval $(call program,tests/recvfrom_fwd,tests/bench/recvfrom_fwd.c,))
 $(eval $(call program,tests/tcpstream,tests/integration/tcpstream.c,-lpthread))
 $(eval $(call static_program,tests/hostile,tests/integration/hostile.c,))
 $(eval $(call static_program,tests/exit0,tests/bench/exit0.c,))
-INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile)
+$(eval $(call static_program,tests/probe,tests/integration/probe.c,))
+INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe)
 BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen recvfrom_fwd exit0)
 
 CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \
