@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,8 +113,12 @@ static void data_plane(struct driver *d)
 	d->child = fork();
 	if (d->child)
 		return;
+	/* Nothing of the supervisor's: its line to the switch ends with it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (region_for_vr(&d->region, fds, &e) < 0)
 		die(&e);
+	backend_close(&d->backend);
+	region_close(&d->region);
 	r = europa_attach_fds(&eu, fds[0], fds[1], fds[2], fds[3]);
 	if (r < 0) {
 		fprintf(stderr, "europa_attach: %s\n", europa_strerror(r));
