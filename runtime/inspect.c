@@ -78,7 +78,7 @@ int cmd_inspect(int argc, char **argv)
 		json_decref(array);
 		return command_failed("inspect", &e, 1);
 	}
-	json_dumpf(array, stdout, JSON_INDENT(2));
+	json_dumpf(array, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 	putchar('\n');
 	json_decref(array);
 	return failed;

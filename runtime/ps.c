@@ -114,7 +114,7 @@ static void print_cpu(char *buf, size_t size, uint32_t permille)
 
 static const char *switch_name(enum vr_switch which)
 {
-	return which == SWITCH_KMOD ? "kmod" : which == SWITCH_USER ? "user" : "auto";
+	return which == SWITCH_KMOD ? "kmod" : which == SWITCH_USER ? "user" : "-";
 }
 
 static struct row *new_row(struct ps *ps)
@@ -286,7 +286,7 @@ int cmd_ps(int argc, char **argv)
 	}
 	free(names);
 	if (ps.json) {
-		json_dumpf(ps.array, stdout, JSON_INDENT(2));
+		json_dumpf(ps.array, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 		putchar('\n');
 	} else
 		print_table(&ps);

@@ -243,7 +243,7 @@ static void show(struct round *round, const char *name, bool asked_for)
 		return;
 	}
 	sample_take(&state, &now, &e);
-	if (state_is_live(&state) && state.status != VR_CREATED && !now.has_region) {
+	if (state_is_live(&state) && state.status != VR_CREATED && state.vnics && !now.has_region) {
 		context(&e, "no statistics of \"%s\"", name);
 		command_failed("stat", &e, 1);
 		round->failed = true;
@@ -283,7 +283,7 @@ static int show_round(const struct request *r, struct memory **memories)
 			puts("no virtual router runs");
 	}
 	if (r->json) {
-		json_dumpf(round.array, stdout, r->watch_ms ? JSON_COMPACT : JSON_INDENT(2));
+		json_dumpf(round.array, stdout, (r->watch_ms ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(10));
 		putchar('\n');
 		json_decref(round.array);
 	}

@@ -15,6 +15,7 @@
 
 #define KILLED_EXIT_CODE (128 + SIGKILL)
 #define DEATH_MS         10000
+#define CGROUP_TRIES     100
 
 /* Its whole pid namespace dies with it, and its network and mount namespaces with those. */
 static int kill_init(const struct vr_state *state, struct error *e)
@@ -31,25 +32,40 @@ static int kill_init(const struct vr_state *state, struct error *e)
 	return 0;
 }
 
-static int remove_cgroup(const struct vr_state *state, struct error *e)
+static int try_remove_cgroup(const char *name, struct error *e)
 {
-	const char *name = state_cgroup(state);
-	struct error none = { 0 };
 	struct cgroup_set *set;
-	int err;
+	int err = cgroups_open(name, &set, e);
 
-	err = name ? cgroups_open(name, &set, &none) : -ENOENT;
-	if (err == -ENOENT)
-		return 0;
-	if (err) {
-		*e = none;
+	if (err)
 		return err;
-	}
 	err = cgroups_kill(set, e);
 	if (!err)
 		err = cgroups_destroy(set, e);
 	cgroups_close(set);
 	return err;
+}
+
+/* Somebody else may be at it too, a supervisor of whom the state doesn't tell: then it is gone under our hands, or soon will be. */
+static int remove_cgroup(const struct vr_state *state, struct error *e)
+{
+	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	const char *name = state_cgroup(state);
+	struct error last;
+
+	for (int tries = 0; name && tries < CGROUP_TRIES; tries++) {
+		int err;
+
+		last = (struct error){ 0 };
+		err = try_remove_cgroup(name, &last);
+		if (!err || err == -ENOENT)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	if (!name)
+		return 0;
+	*e = last;
+	return -last.code;
 }
 
 static int64_t now_ns(void)

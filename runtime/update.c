@@ -76,8 +76,8 @@ static int update_locked(struct vr_state *state, const struct vr_limits *limits,
 	struct cgroup_set *set;
 	int err;
 
-	if (!state_is_live(state) || !state->cgroup)
-		return refuse(e, "virtual router \"%s\" doesn't run", state->name);
+	if ((state->status != VR_RUNNING && state->status != VR_PAUSED) || !state->cgroup)
+		return refuse(e, "virtual router \"%s\" is not running, but %s", state->name, state_status_name(state->status));
 	err = cgroups_open(state_cgroup(state), &set, e);
 	if (err)
 		return err;
