@@ -183,7 +183,10 @@ static inline bool europa_replicate(struct europa *eu, uint32_t slot, uint32_t p
 
 	m->flags |= EUROPA_SLOT_REPLICATE;
 	m->ports = ports;
-	return europa_tx(eu, lead < eu->nvnics ? lead : 0, &slot, 1) == 1;
+	if (europa_tx(eu, lead < eu->nvnics ? lead : 0, &slot, 1))
+		return true;
+	m->flags &= (uint8_t)~EUROPA_SLOT_REPLICATE;
+	return false;
 }
 
 /* Gives slots back. Never fails: the free ring has room for every slot of the pool. */

@@ -9,13 +9,13 @@
 #	|          port 1  |<------------------->| port 1             |
 #	+------------------+  id 1: ring 1024    +--------------------+
 #
-# 2048 packets go round for ever: A sends out of the one port what comes in at the other, B changes the MAC addresses and does the
-# same. Each packet is copied on its way in and on its way out of either process, in bursts of 32. What B forwards is counted: a
-# packet there and back, as with nullfwd behind a generator port.
+# 960 packets each way, fewer than a ring holds, go round for ever: A sends out of the one port what comes in at the other, B changes
+# the MAC addresses and does the same. Each packet is copied on its way in and on its way out of either process, in bursts of 32.
+# What B forwards is counted: a packet there and back, as with nullfwd behind a generator port.
 #
 #	memif.sh [--cpus A,B] [--seconds N] [--samples]
 #
-# Prints the median of N samples of a second (default 5) in packets/s; with --samples all of them, one a line.
+# Prints the median of N samples of a second (default 5) as "N packets/s"; with --samples all of them, one a line.
 set -u
 export LC_ALL=C
 
@@ -86,7 +86,7 @@ for name in a b; do
 done
 
 echo start >&9
-echo 'start tx_first 32' >&8
+echo 'start tx_first 30' >&8
 sleep 1
 echo 'show port stats all' >&9
 for i in $(seq "$seconds"); do
@@ -112,5 +112,5 @@ fi
 if [ -n "$all" ]; then
 	cat "$dir/samples"
 else
-	sort -n "$dir/samples" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+	sort -n "$dir/samples" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)], "packets/s" }'
 fi
