@@ -40,3 +40,7 @@ $(eval $(call program,tests/ring_stress,tests/unit/ring_stress.c,-lcmocka -lpthr
 UNIT_TESTS += $(O)/tests/ring_stress
 # ThreadSanitizer knows no fences; gcc says so. Those of the ring order a sleep, not data.
 CFLAGS_tests/unit/ring_stress := -Wno-tsan
+
+# The hostile VR's fuzzer includes the core's sources, with a READ_ONCE that betrays; they are told here for the dependencies alone.
+$(eval $(call fuzzer,hostile_vr_fuzz,tests/fuzz/hostile_vr_fuzz.c))
+$(eval $(call fuzzer,classify_fuzz,tests/fuzz/classify_fuzz.c kmod/core/classify.c))

@@ -9,14 +9,14 @@
  *
  *	give, n slots to the VR                        take, n slots from the VR
  *
- *	1  txn_base = index, txn_count = n             1  the same
+ *	1  txn_base = index, then txn_count = n        1  the same
  *	2  owners[slot of each entry] = VR             2  owners[slot of each entry] = SWITCH
  *	3  index = txn_base + n                        3  the same
  *	4  txn_count = 0                               4  the same
  *
  * The stores of one thread reach the memory that the next switch maps in program order, however the thread ends: a killed
  * thread stops between two instructions, and what it has stored is seen by all who look later. So the compiler alone must be kept from
- * reordering them, which is what barrier() and the release at 3 do. 1 is one store of 64 bits.
+ * reordering them, which is what barrier() and the release at 3 do.
  *
  * What vr_adopt finds, and why it is enough:
  *	txn_count == 0                    before 1 or after 4. Nobody was moving anything.
@@ -37,12 +37,9 @@
 
 static inline void pool_announce(struct ring *r, u32 n)
 {
-	union {
-		struct { u32 base, count; };
-		u64 both;
-	} txn = { .base = r->index, .count = n };
-
-	WRITE_ONCE(*(u64 *)&r->mine->txn_base, txn.both);
+	WRITE_ONCE(r->mine->txn_base, r->index);
+	barrier();
+	WRITE_ONCE(r->mine->txn_count, n);
 	barrier();
 }
 
