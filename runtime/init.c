@@ -116,6 +116,16 @@ int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, struc
 	return 0;
 }
 
+/* For a terminal: what is in there may come from an image. */
+static void copy_text(char *to, const char *from, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && from[i]; i++)
+		to[i] = (unsigned char)from[i] < ' ' || from[i] == 0x7f ? '?' : from[i];
+	to[i] = 0;
+}
+
 /* The message's length, 0 at the end of file; what was reported as FAILED is in *e. */
 static int receive(int handshake, struct handshake_message *message, struct error *e)
 {
@@ -130,10 +140,9 @@ static int receive(int handshake, struct handshake_message *message, struct erro
 	if (got && got != sizeof *message)
 		return refuse(e, "europa-init is not of the same version as this program");
 	if (got && message->kind == HANDSHAKE_FAILED) {
-		message->text[sizeof message->text - 1] = 0;
 		if (!e->code) {
 			e->code = message->code ? message->code : EIO;
-			memcpy(e->text, message->text, sizeof e->text);
+			copy_text(e->text, message->text, sizeof e->text);
 		}
 		return -e->code;
 	}

@@ -75,7 +75,10 @@ __attribute__((noreturn)) static void run_detached(struct vr_spec *spec, int rep
 	supervise_block_signals(&forwarded);
 	status = start(&container, spec, &report);
 	if (write(reports, &report, sizeof report) != sizeof report && !status) {
-		/* Nobody waits any more; the VR runs all the same. */
+		/* Whoever asked for it was interrupted, and doesn't know that it runs: so it doesn't. */
+		spec->rm = true;
+		container_end(&container);
+		status = EXIT_OWN_ERROR;
 	}
 	if (status)
 		_exit(status);
