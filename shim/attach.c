@@ -203,7 +203,7 @@ int europa_attach_fds(struct europa **eu, int control, int pool, int doorbell, i
 	introduce(priv, header.features);
 	start_rings(priv);
 	reclaim_held(priv);
-	pacer_init(&priv->pacer);
+	pacer_init(&priv->view);
 	*eu = &priv->view;
 	return 0;
 }

@@ -5,7 +5,7 @@
 
 #include "shim/europa.h"
 
-/* Adaptive polling: see wait.c. Times are nanoseconds of CLOCK_MONOTONIC. */
+/* Adaptive polling, see wait.c. Times are nanoseconds of CLOCK_MONOTONIC. */
 struct pacer {
 	uint32_t quota_permille;       /* of one CPU; 1000: as good as no quota, for one thread */
 	int64_t tokens;                /* what may be spent on spinning; below zero after a spin that took too long */
@@ -28,7 +28,7 @@ struct europa_private {
 	struct pacer pacer;
 };
 
-void pacer_init(struct pacer *pacer);
+void pacer_init(struct europa *eu);
 
 /* Puts every slot that the VR owns and that is in no ring on the free ring: what an earlier process of this VR held. */
 void reclaim_held(struct europa_private *priv);

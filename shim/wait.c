@@ -77,14 +77,25 @@ static uint32_t longest_spin(const struct pacer *pacer)
 	return SPIN_MAX_NS * pacer->quota_permille / 1000;
 }
 
-void pacer_init(struct pacer *pacer)
+static uint32_t packets_received(const struct europa *eu)
 {
+	uint32_t received = 0;
+
+	for (unsigned n = 0; n < eu->nvnics; n++)
+		received += eu->rx[n].index;
+	return received;
+}
+
+void pacer_init(struct europa *eu)
+{
+	struct pacer *pacer = &eu->priv->pacer;
 	const char *text = getenv("EUROPA_CPU_PERMILLE");
 	long permille = text ? strtol(text, NULL, 10) : 0;
 
 	pacer->quota_permille = permille > 0 && permille < 1000 ? (uint32_t)permille : 1000;
 	pacer->tokens = tokens_for(pacer, TOKENS_SAVED_MS * NS_PER_MS);
 	pacer->spin_ns = longest_spin(pacer);
+	pacer->received = packets_received(eu);
 	pacer->refilled = pacer->sampled = clock_ns();
 }
 
@@ -107,12 +118,10 @@ static void measure_rate(struct europa *eu, uint64_t now)
 {
 	struct pacer *pacer = &eu->priv->pacer;
 	uint64_t elapsed = now - pacer->sampled;
-	uint32_t received = 0;
+	uint32_t received = packets_received(eu);
 
 	if (elapsed < NS_PER_MS)
 		return;
-	for (unsigned n = 0; n < eu->nvnics; n++)
-		received += eu->rx[n].index;
 	pacer->rate = (uint32_t)((uint64_t)(received - pacer->received) * NS_PER_MS / elapsed);
 	pacer->received = received;
 	pacer->sampled = now;
