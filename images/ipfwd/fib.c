@@ -342,7 +342,7 @@ int fib_delete(struct fib *fib, uint32_t prefix, unsigned length)
 	instead = covering(fib, prefix, length - 1);
 	forget_route(fib, place);
 	if (length > 24 && --fib->group_users[*entry & ~FIB_GROUP] == 0) {
-		close_group(fib, entry, covering(fib, prefix, 24));
+		close_group(fib, entry, instead);
 		return 0;
 	}
 	paint(fib, prefix, length, instead);

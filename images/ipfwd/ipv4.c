@@ -265,7 +265,7 @@ void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
 	}
 	nh = &r->nexthops.at[fib_lookup(&r->fib, ntohl(ip->dst))];
 	pointer = options_process(ip, nexthop_forwards(nh) ? port_source(&r->port[nh->port], ntohl(ip->dst)) : 0);
-	if (pointer)
+	if (pointer && nh->kind != NEXTHOP_BROADCAST)
 		icmp_error(r, slot, COUNT_BAD_OPTIONS, ICMP_BAD_PARAMETER, 0, (u32)pointer << 24);
 	else if (nexthop_forwards(nh))
 		forward(r, in, slot, frame, nh, ntohl(ip->dst));
@@ -274,6 +274,11 @@ void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
 }
 
 /* ---- packets of the router's own ---- */
+
+bool ipv4_reaches(const struct router *r, u32 dst)
+{
+	return nexthop_forwards(&r->nexthops.at[fib_lookup(&r->fib, dst)]);
+}
 
 u32 ipv4_source_for(const struct router *r, u32 dst)
 {

@@ -32,6 +32,9 @@ void ipv4_receive_odd(struct router *r, struct port *in, u32 slot);
 
 /* ---- for packets of the router's own ---- */
 
+/* Is there a way to a destination, out of some port? */
+bool ipv4_reaches(const struct router *r, u32 dst);
+
 /* The address to speak with to a destination; 0: there is no way to it. */
 u32 ipv4_source_for(const struct router *r, u32 dst);
 

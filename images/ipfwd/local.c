@@ -6,13 +6,6 @@
 #include "ipv4.h"
 #include "offload.h"
 
-static bool is_host(const struct router *r, u32 address)
-{
-	u8 kind = r->nexthops.at[fib_lookup(&r->fib, address)].kind;
-
-	return kind != NEXTHOP_LOCAL && kind != NEXTHOP_BROADCAST;
-}
-
 /* The request becomes the reply. Options are not reflected: the header is written anew, over their end. */
 static void answer_echo(struct router *r, u32 slot)
 {
@@ -52,7 +45,7 @@ static void answer_echo_fragment(struct router *r, u32 slot)
 	struct icmp *icmp = (struct icmp *)(frame + ETHERNET_BYTES + hlen);
 	u32 asker = ntohl(ip->src), own = ntohl(ip->dst);
 
-	if (!is_host(r, asker) ||
+	if (!ipv4_reaches(r, asker) ||
 	    (first && (ntohs(ip->total) < hlen + ICMP_BYTES || icmp->type != ICMP_ECHO || icmp->code))) {
 		router_drop(r, slot, COUNT_LOCAL_FRAGMENT);
 		return;
@@ -87,7 +80,7 @@ static void receive_icmp(struct router *r, u32 slot)
 		router_drop(r, slot, COUNT_BAD_CHECKSUM);
 		return;
 	}
-	if (icmp->type != ICMP_ECHO || icmp->code || !is_host(r, ntohl(ip->src))) {
+	if (icmp->type != ICMP_ECHO || icmp->code || !ipv4_reaches(r, ntohl(ip->src))) {
 		router_drop(r, slot, COUNT_LOCAL_IGNORED);
 		return;
 	}

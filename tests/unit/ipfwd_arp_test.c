@@ -374,6 +374,63 @@ static void without_a_free_slot_the_packet_becomes_the_request(void **state)
 	ipfwd_close(b);
 }
 
+/* Nothing of what was to be done to the packet is done to the request. */
+static void a_super_packet_that_becomes_the_request_loses_its_offloads(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_unknown);
+	struct europa_slot gso = { .flags = EUROPA_SLOT_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16,
+				   .gso_type = EUROPA_GSO_TCPV4, .gso_size = 1448, .hdr_len = 54 };
+	u8 frame[FRAME_MOST];
+	u32 len = make_packet(frame, &(struct packet_form){ .protocol = PROTOCOL_TCP, .payload = 20000 });
+	struct caught *c;
+
+	frame[34 + 12] = 0x50;
+	ipfwd_hold_slots(b);
+	ipfwd_in(b, 0, frame, len, &gso);
+	c = ipfwd_expect(b, 1);
+	assert_request(c, IP(10, 0, 1, 1), HOST);
+	assert_int_equal(c->meta.flags, 0);
+	assert_int_equal(c->meta.gso_type, EUROPA_GSO_NONE);
+	ipfwd_give_slots_back(b);
+	ipfwd_close(b);
+}
+
+/* 0.0.0.0 in an ARP request is nobody, also where a subnet includes it. */
+static void the_sender_of_a_probe_is_not_learnt(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, "address 0 1.0.0.1/5\n");
+	u8 frame[60];
+
+	ipfwd_in(b, 0, frame, make_arp(frame, 0, ARP_REQUEST, 0, IP(1, 0, 0, 1)), NULL);
+	ipfwd_expect(b, 0);
+	assert_int_equal(b->r->neighbours.high, 0);
+	ipfwd_close(b);
+}
+
+/* A super-packet waits as any other, but not many do. */
+static void super_packets_wait_too(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_unknown);
+	struct europa_slot gso = { .flags = EUROPA_SLOT_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16,
+				   .gso_type = EUROPA_GSO_TCPV4, .gso_size = 1448, .hdr_len = 54 };
+	u8 frame[FRAME_MOST];
+	u32 len = make_packet(frame, &(struct packet_form){ .protocol = PROTOCOL_TCP, .payload = 20000 });
+	struct caught *c;
+
+	frame[34 + 12] = 0x50;
+	b->r->runs_may_wait = 1;
+	ipfwd_in(b, 0, frame, len, &gso);
+	ipfwd_in(b, 0, frame, len, &gso);
+	assert_int_equal(COUNTED(b, WAIT_OVERFLOW), 1);
+	assert_request(ipfwd_expect(b, 1), IP(10, 0, 1, 1), HOST);
+	answer(b);
+	c = ipfwd_expect(b, 1);
+	assert_int_equal(c->len, len);
+	assert_int_equal(c->meta.gso_size, 1448);
+	ipfwd_expect_nothing(b);
+	ipfwd_close(b);
+}
+
 /* The smallest pool there is forwards between two hosts that nobody knows at first. */
 static void two_slots_are_enough(void **state)
 {
@@ -464,6 +521,9 @@ int main(void)
 		cmocka_unit_test(a_new_mac_address_is_taken_over),
 		cmocka_unit_test(a_static_neighbour_is_never_asked_nor_changed),
 		cmocka_unit_test(without_a_free_slot_the_packet_becomes_the_request),
+		cmocka_unit_test(a_super_packet_that_becomes_the_request_loses_its_offloads),
+		cmocka_unit_test(the_sender_of_a_probe_is_not_learnt),
+		cmocka_unit_test(super_packets_wait_too),
 		cmocka_unit_test(two_slots_are_enough),
 		cmocka_unit_test(addresses_are_announced_when_a_link_comes_up),
 		cmocka_unit_test(a_scan_fills_the_table_and_no_more),

@@ -141,6 +141,10 @@ static void other_icmp_to_the_router_is_not_answered(void **state)
 	/* and one from the router's own address would be answered to itself */
 	form = (struct packet_form){ .dst = IP(10, 0, 0, 1), .src = IP(10, 0, 1, 1) };
 	ipfwd_in(b, 0, frame, make_icmp(frame, &form, ICMP_ECHO, 0, 0, 40), NULL);
+	form.fragment = IPV4_MF;
+	ipfwd_in(b, 0, frame, make_icmp(frame, &form, ICMP_ECHO, 0, 0, 40), NULL);
+	assert_int_equal(COUNTED(b, LOCAL_FRAGMENT), 1);
+	assert_int_equal(COUNTED(b, ECHO_REPLIES), 0);
 	ipfwd_expect_nothing(b);
 	ipfwd_close(b);
 }
