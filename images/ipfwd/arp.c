@@ -64,7 +64,10 @@ static bool is_run(const struct router *r, u32 slot)
 	return slot >= r->eu->geometry.nslots;
 }
 
-/* A waiting packet's slot is missing for receiving, so only a few may wait in all, however many neighbours are asked. */
+/*
+ * A waiting packet's slot is missing for receiving, so only a few may wait in all, however many neighbours are
+ * asked.
+ */
 static bool may_wait(const struct router *r, u32 slot)
 {
 	return is_run(r, slot) ? r->runs_waiting < r->runs_may_wait : r->slots_waiting < r->slots_may_wait;
@@ -113,15 +116,20 @@ static void send_waiting(struct router *r, struct neighbour *n)
 	}
 }
 
-/* It didn't: their senders are told. */
+/*
+ * It didn't: their senders are told. To tell them may take a neighbour that is not known yet, and this one's place for it: so the
+ * queue is copied.
+ */
 static void refuse_waiting(struct router *r, struct neighbour *n)
 {
 	unsigned i, waiting = n->waiting;
+	u32 queue[NEIGHBOUR_QUEUE];
 
+	memcpy(queue, n->queue, sizeof queue);
 	n->waiting = 0;
 	for (i = 0; i < waiting; i++) {
-		count_waiting(r, n->queue[i], -1);
-		icmp_error(r, n->queue[i], COUNT_HOST_UNREACHABLE, ICMP_UNREACHABLE, UNREACHABLE_HOST, 0);
+		count_waiting(r, queue[i], -1);
+		icmp_error(r, queue[i], COUNT_HOST_UNREACHABLE, ICMP_UNREACHABLE, UNREACHABLE_HOST, 0);
 	}
 }
 
@@ -200,8 +208,8 @@ static bool well_formed(const struct arp *arp)
 }
 
 /*
- * Believes a sender only where it is asked after already, or where it lives in the port's subnet and is asking for this router:
- * who only listens to a link must not fill the table with everybody on it.
+ * Believes a sender only where it is asked after already, or where it lives in the port's subnet and is asking for
+ * this router: who only listens to a link must not fill the table with everybody on it.
  */
 static void learn(struct router *r, struct port *in, const struct arp *arp, bool for_me)
 {

@@ -24,8 +24,8 @@ static bool is_icmp_query(u8 type)
 }
 
 /*
- * RFC 1812, 4.3.2.7. What came to or from a group or broadcast address was dropped in silence and never gets here; sources that
- * are the router's own or a subnet's broadcast address have no route that forwards.
+ * RFC 1812, 4.3.2.7. What came to or from a group or broadcast address was dropped in silence and never gets here;
+ * sources that are the router's own or a subnet's broadcast address have no route that forwards.
  */
 static bool deserves_error(const struct router *r, u32 slot)
 {

@@ -78,8 +78,8 @@ static inline void trim(struct europa_slot *meta, const struct ipv4 *ip)
 
 /* ---- the way out ---- */
 
-static inline __attribute__((always_inline)) bool transmit(struct router *r, u32 slot, u8 *frame, const struct nexthop *nh,
-							   u32 dst)
+static inline __attribute__((always_inline))
+bool transmit(struct router *r, u32 slot, u8 *frame, const struct nexthop *nh, u32 dst)
 {
 	struct port *out = &r->port[nh->port];
 	struct address hop = address_ipv4(nh->kind == NEXTHOP_GATEWAY ? nh->gateway.word[0] : dst);
@@ -110,8 +110,8 @@ static inline void decrement_ttl(struct ipv4 *ip)
 }
 
 /*
- * Longer than the MTU of the way out. true: it can go all the same, its segments fit. Otherwise it is consumed: in fragments,
- * or by an error.
+ * Longer than the MTU of the way out. true: it can go all the same, its segments fit. Otherwise it is consumed: in
+ * fragments, or by an error.
  */
 static bool squeeze(struct router *r, u32 slot, const struct nexthop *nh, u32 dst)
 {

@@ -8,8 +8,8 @@
 #define OWN_TTL 64               /* of the router's own packets */
 
 /*
- * Is this frame of the kind that ipv4_receive takes: for the port's own MAC address, with its tag or none, at least 20 bytes of
- * IPv4, and no options?
+ * Is this frame of the kind that ipv4_receive takes: for the port's own MAC address, with its tag or none, at least
+ * 20 bytes of IPv4, and no options?
  */
 static inline bool ipv4_is_plain(const struct port *in, const struct europa_slot *meta, const u8 *frame)
 {

@@ -18,10 +18,13 @@ static void answer_echo(struct router *r, u32 slot)
 	u8 tos = ip->tos;
 
 	offload_forget(meta);
-	if (noptions)
-		frame = europa_push(r->eu, slot, -(int)noptions);
+	europa_push(r->eu, slot, -(int)noptions);
+	frame = europa_data(r->eu, slot);
 	icmp = (struct icmp *)(frame + ETHERNET_BYTES + IPV4_BYTES);
-	/* Not an update of the request's: the reply may be all zeros, the one message whose checksum that gets wrong. */
+	/*
+	 * Not an update of the request's: the reply may be all zeros, the one message whose checksum that gets
+	 * wrong.
+	 */
 	icmp->type = ICMP_ECHO_REPLY;
 	icmp->checksum = 0;
 	icmp->checksum = checksum_of(icmp, meta->len - ETHERNET_BYTES - IPV4_BYTES);
@@ -31,9 +34,10 @@ static void answer_echo(struct router *r, u32 slot)
 }
 
 /*
- * A large echo request comes in fragments. They are answered one by one, nothing is put together: a reply is its request with the
- * addresses exchanged and another type, and the type is in the first fragment, with the checksum of the whole. What is damaged
- * stays so, and its sender sees it. Of a later fragment it can't be told whether it belongs to an echo request: it goes back too.
+ * A large echo request comes in fragments. They are answered one by one, nothing is put together: a reply is its
+ * request with the addresses exchanged and another type, and the type is in the first fragment, with the checksum
+ * of the whole. What is damaged stays so, and its sender sees it. Of a later fragment it can't be told whether it
+ * belongs to an echo request: it goes back too.
  */
 static void answer_echo_fragment(struct router *r, u32 slot)
 {

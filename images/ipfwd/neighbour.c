@@ -40,8 +40,8 @@ static bool dispensable(const struct neighbour *n)
 }
 
 /*
- * A free place, or that of one that can be done without. Looks at a few only: somebody who scans a large subnet through this
- * router must not make it look at all of them for each packet.
+ * A free place, or that of one that can be done without. Looks at a few only: somebody who scans a large subnet
+ * through this router must not make it look at all of them for each packet.
  */
 static struct neighbour *make_room(struct neighbours *table)
 {

@@ -9,8 +9,8 @@
  *	    +-- 3 s -------- FAILED <--------------|--------------------------|--- 6 asked -----+
  *	    +----------------------------------------------------------------+
  *
- * In REACHABLE, STALE and PROBE packets are sent: asking again loses none. In INCOMPLETE a few packets wait here, as slots.
- * PERMANENT is what the configuration says, and nothing on the wire changes it.
+ * In REACHABLE, STALE and PROBE packets are sent: asking again loses none. In INCOMPLETE a few packets wait here,
+ * as slots. PERMANENT is what the configuration says, and nothing on the wire changes it.
  *
  * Nothing here sends or knows the time: callers say what time it is, in milliseconds, and are told what is due.
  */
@@ -27,7 +27,7 @@
 #define NEIGHBOUR_REACHABLE   30000
 #define NEIGHBOUR_STALE       600000
 #define NEIGHBOUR_FAILED      3000
-#define NEIGHBOUR_ASKS        3          /* broadcast, before it is given up; while probing, as many unicast before them */
+#define NEIGHBOUR_ASKS        3          /* broadcast, before it is given up; probing begins with as many unicast */
 
 enum neighbour_state {
 	NEIGHBOUR_FREE,
@@ -99,8 +99,8 @@ static inline struct neighbour *neighbour_find(struct neighbours *table, unsigne
 }
 
 /*
- * A new one, INCOMPLETE, that has to be asked for now (count it with neighbour_asked). Where the table is full one is forgotten
- * that is not in use; NULL: all are.
+ * A new one, INCOMPLETE, that has to be asked for now (count it with neighbour_asked). Where the table is full one
+ * is forgotten that is not in use; NULL: all are.
  */
 struct neighbour *neighbour_new(struct neighbours *table, unsigned family, unsigned port, const struct address *address,
 				u64 now);
@@ -120,7 +120,10 @@ void neighbour_hear(struct neighbours *table, struct neighbour *n, const u8 *mac
 /* From the configuration. */
 void neighbour_pin(struct neighbour *n, const u8 *mac);
 
-/* Lets a packet wait. The return value is the one that had to give way, or the slot itself where none may wait; -1: none. */
+/*
+ * Lets a packet wait. The return value is the one that had to give way, or the slot itself where none may wait; -1:
+ * none.
+ */
 int neighbour_wait(struct neighbour *n, u32 slot);
 
 enum neighbour_event {

@@ -474,7 +474,41 @@ static void addresses_are_announced_when_a_link_comes_up(void **state)
 	ipfwd_close(b);
 }
 
-/* Somebody scans a subnet through the router: the table stays in bounds, and a host that is there is served all the same. */
+/*
+ * A full table, a packet that waited in vain, and its sender is not known either: to ask for the sender takes the place of the
+ * very neighbour that is given up. What waited there must not be mixed up.
+ */
+static void the_one_that_is_given_up_may_be_replaced_at_once(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, "address 0 10.0.0.1/24\naddress 1 10.128.0.1/9\n");
+	struct neighbours *table = &b->r->neighbours;
+	u8 frame[FRAME_MOST];
+
+	for (u32 i = 0; i < NEIGHBOURS; i++) {
+		struct packet_form form = { .src = IP(10, 0, 0, 99), .dst = IP(10, 200, 0, 0) + i, .payload = 8 };
+
+		ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+		if (i == 0) {           /* two more wait for the first */
+			ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+			ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+		}
+		for (unsigned k = 0; k < b->ncaught; k++)
+			free(b->caught[k].frame);
+		b->ncaught = b->next = 0;
+	}
+	assert_int_equal(table->at[1].waiting, 3);
+	table->at[1].asked = NEIGHBOUR_ASKS;
+	table->hand = NEIGHBOURS;
+	ipfwd_later(b, NEIGHBOUR_ASK_AGAIN);
+	assert_int_equal(COUNTED(b, HOST_UNREACHABLE), 3);
+	assert_int_equal(table->at[1].address.word[0], IP(10, 0, 0, 99));
+	ipfwd_close(b);
+}
+
+/*
+ * Somebody scans a subnet through the router: the table stays in bounds, and a host that is there is served all the
+ * same.
+ */
 static void a_scan_fills_the_table_and_no_more(void **state)
 {
 	struct ipfwd_bed *b = ipfwd_open(64, "address 0 10.0.0.1/24\naddress 1 10.128.0.1/9\n"
@@ -526,6 +560,7 @@ int main(void)
 		cmocka_unit_test(super_packets_wait_too),
 		cmocka_unit_test(two_slots_are_enough),
 		cmocka_unit_test(addresses_are_announced_when_a_link_comes_up),
+		cmocka_unit_test(the_one_that_is_given_up_may_be_replaced_at_once),
 		cmocka_unit_test(a_scan_fills_the_table_and_no_more),
 	};
 
