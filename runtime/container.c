@@ -335,7 +335,7 @@ static int set_quota(struct container *c, struct error *e)
 		.burst_us = c->spec->limits.burst_us,
 	};
 
-	return c->quota_waits ? cgroups_update(c->cgroup, &quota, e) : 0;
+	return cgroups_update(c->cgroup, &quota, e);
 }
 
 static void remove_cgroup(struct container *c)
@@ -358,6 +358,7 @@ static int fill_newborn(const struct container *c, struct newborn *n, struct err
 	*n = (struct newborn){
 		.rootfs = &c->rootfs,
 		.hostname = c->spec->hostname ? c->spec->hostname : c->spec->name,
+		.says_built = c->quota_waits,
 		.loopback = c->spec->wide_seccomp,
 		.init = {
 			.image = c->init_image,
@@ -479,19 +480,25 @@ static int map_ids(struct container *c, struct error *e)
 	return err ? err : write_map(process, "gid_map", c->state.uid_base, e);
 }
 
+/* Where the process has failed already, what it says about it is heard by whoever waits for it. */
 static int release_process(struct container *c, struct error *e)
 {
 	struct handshake_message go = { .kind = HANDSHAKE_GO };
-	int err = init_await(c->handshake[0], HANDSHAKE_ARMED, NULL, e);
+	int err;
 
-	if (err)
-		return err;
-	if (send(c->handshake[0], &go, sizeof go, MSG_NOSIGNAL) != sizeof go)
+	if (send(c->handshake[0], &go, sizeof go, MSG_NOSIGNAL) != sizeof go && errno != EPIPE)
 		return fail(e, errno, "the VR's process 1");
-	err = init_await(c->handshake[0], HANDSHAKE_BUILT, NULL, e);
-	if (!err)
-		err = set_quota(c, e);
-	return err ? err : init_send_plan(c->handshake[0], c->spec, false, e);
+	if (c->quota_waits) {
+		err = init_await(c->handshake[0], HANDSHAKE_BUILT, NULL, e);
+		if (!err)
+			err = set_quota(c, e);
+		if (err)
+			return err;
+	}
+	err = init_send_plan(c->handshake[0], c->spec, false, e);
+	if (err == -EPIPE)
+		*e = (struct error){ 0 };
+	return err == -EPIPE ? 0 : err;
 }
 
 static int await_exec(struct container *c, struct error *e)

@@ -173,7 +173,7 @@ __attribute__((noreturn)) static void be_third(const struct visit *v)
 
 __attribute__((noreturn)) static void scout(const struct visit *v)
 {
-	struct handshake_message made = { .kind = HANDSHAKE_ARMED };
+	struct handshake_message made = { .kind = HANDSHAKE_MADE };
 	struct error e = { 0 };
 	int pidfd, err = 0;
 
@@ -258,7 +258,7 @@ static int visit(struct visit *v, const struct vr_spec *spec)
 	if (pid < 0)
 		return fail(&e, errno, "can't fork"), report(&e, false);
 	/* Where the third one fails at once, that may be heard first. */
-	err = init_await(ends[0], HANDSHAKE_ARMED, &third, &e);
+	err = init_await(ends[0], HANDSHAKE_MADE, &third, &e);
 	if (!err)
 		err = init_await_exec(ends[0], &exec_failed, &e);
 	waitpid(pid, &status, 0);

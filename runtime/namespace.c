@@ -76,12 +76,9 @@ static int make_network(const struct newborn *n, struct error *e)
 	return unshare(CLONE_NEWNET) ? fail(e, errno, "can't make a network namespace") : 0;
 }
 
-static int meet_supervisor(const struct newborn *n, struct error *e)
+/* Until then its ids are nobody's. */
+static int await_go(const struct newborn *n, struct error *e)
 {
-	struct handshake_message message = { .kind = HANDSHAKE_ARMED };
-
-	if (send(n->init.handshake, &message, sizeof message, MSG_NOSIGNAL) != sizeof message)
-		return fail(e, errno, "the supervisor");
 	return init_await(n->init.handshake, HANDSHAKE_GO, NULL, e);
 }
 
@@ -89,6 +86,8 @@ static int say_built(const struct newborn *n, struct error *e)
 {
 	struct handshake_message message = { .kind = HANDSHAKE_BUILT };
 
+	if (!n->says_built)
+		return 0;
 	if (send(n->init.handshake, &message, sizeof message, MSG_NOSIGNAL) != sizeof message)
 		return fail(e, errno, "the supervisor");
 	return 0;
@@ -136,7 +135,7 @@ static const struct {
 } steps[] = {
 	{ "arm", arm },
 	{ "network", make_network },
-	{ "meet", meet_supervisor },
+	{ "await-go", await_go },
 	{ "become-root", become_root },
 	{ "hostname", set_hostname },
 	{ "loopback", raise_loopback },

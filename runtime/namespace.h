@@ -16,6 +16,7 @@ struct newborn {
 	struct cgroup_set *cgroup;         /* to enter; NULL: born there */
 	const struct rootfs *rootfs;
 	const char *hostname;
+	bool says_built;                   /* the quota waits for it */
 	bool loopback;                     /* bring it up: something in there may use sockets */
 	struct init_start init;
 };

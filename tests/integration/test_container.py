@@ -221,8 +221,9 @@ def test_process_1_reaps_orphans(box, image):
     assert {line.split()[0] for line in seen.splitlines() if line[0].isdigit()} == {"1", "2"}
 
 
-def test_a_supervisor_that_is_killed_takes_its_vr_along(europa, box, image):
-    vr = box.start(image("/probe", "wait"))
+@pytest.mark.parametrize("uid", [0, 1000])      # a change of uid disarms the signal
+def test_a_supervisor_that_is_killed_takes_its_vr_along(europa, box, image, uid):
+    vr = box.start(image("/probe", "wait", user={"uid": uid, "gid": uid}))
     state = vr.state()
     pids = vr.pids()
     assert len(pids) == 2 and state["init"]["pid"] in pids
@@ -481,7 +482,8 @@ def test_redirected_procfs_writes(europa, box, image):
     (planted / "exec").write_text("planted")
     assert box(bundle, "cat", "/proc/self/comm") == "probe\n"
     # And where the host's own isn't one.
-    done = box.run(bundle, wrapper=["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"])
+    done = box.run(bundle, env=dict(europa.env, ASAN_OPTIONS="detect_leaks=0"),
+                   wrapper=["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"])
     assert done.returncode == 125 and done.stderr.startswith("europa-run: ")
 
 
