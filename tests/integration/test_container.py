@@ -234,6 +234,31 @@ def test_a_supervisor_that_is_killed_takes_its_vr_along(europa, box, image, uid)
     assert vr.leftovers() == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("detach", [(), ("--detach",)], ids=["foreground", "detached"])
+def test_a_start_that_is_interrupted_at_any_moment(europa, box, image, detach, number):
+    """What is left of it is swept by the next command; nothing of it runs on that its caller doesn't know of."""
+    bundle = image("/probe")
+    argv = europa.home.argv(*box.argv(bundle, "--vnics", "1", "--cpu", "25%", "--memory", "64M", *detach, args=("wait", box.vr.name)))
+
+    def ours():
+        return [pid for pid in processes() if box.vr.name in process_command(pid) and process_state(pid) not in "ZX"]
+
+    for turn in range(24):
+        child = subprocess.Popen(argv, env=europa.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                 text=True, start_new_session=True)
+        threading.Event().wait(0.0012 * turn)
+        child.send_signal(number)
+        name = child.communicate(timeout=60)[0].strip()
+        if detach and child.returncode == 0:
+            assert name == box.vr.name
+        elif number == signal.SIGINT:
+            assert child.returncode != 0
+            wait_for(lambda: not ours(), f"turn {turn}: the processes to end")
+        europa("kill", "--time", "0", box.vr.name, check=False)
+        wait_for(lambda: not box.vr.leftovers() and not ours(), f"turn {turn}: nothing to be left", timeout=20)
+
+
 def test_every_namespace_is_the_vrs_own(box, image):
     vr = box.start(image("/probe", "wait"))
     pid = vr.state()["init"]["pid"]
