@@ -408,6 +408,11 @@ static int spawn(struct container *c, struct error *e)
 	if (cgroup_fd < 0)
 		newborn.cgroup = c->cgroup;
 	c->pid = err ? err : namespace_clone(NAMESPACE_FLAGS, cgroup_fd, &c->pidfd);
+	/* Without clone3() nobody is born in a group. */
+	if (c->pid == -ENOSYS && cgroup_fd >= 0) {
+		newborn.cgroup = c->cgroup;
+		c->pid = namespace_clone(NAMESPACE_FLAGS, -1, &c->pidfd);
+	}
 	if (c->pid == 0) {
 		/* With the supervisor's end open here too, its death would go unnoticed. */
 		close(c->handshake[0]);
