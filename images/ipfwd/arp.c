@@ -90,7 +90,7 @@ static void let_wait(struct router *r, struct neighbour *n, u32 slot)
 		return;
 	}
 	count_waiting(r, slot, 1);
-	evicted = neighbour_wait(n, slot);
+	evicted = neighbour_wait(&r->neighbours, n, slot);
 	if (evicted < 0)
 		return;
 	count_waiting(r, evicted, -1);
@@ -101,11 +101,10 @@ static void let_wait(struct router *r, struct neighbour *n, u32 slot)
 static void send_waiting(struct router *r, struct neighbour *n)
 {
 	struct port *out = &r->port[n->port];
-	unsigned i, waiting = n->waiting;
+	u16 queue = neighbour_take_waiting(n);
+	u32 slot;
 
-	n->waiting = 0;
-	for (i = 0; i < waiting; i++) {
-		u32 slot = n->queue[i];
+	while (neighbour_next_waiting(&r->neighbours, &queue, &slot)) {
 		struct ethernet *eth = (struct ethernet *)europa_data(r->eu, slot);
 
 		count_waiting(r, slot, -1);
@@ -116,20 +115,15 @@ static void send_waiting(struct router *r, struct neighbour *n)
 	}
 }
 
-/*
- * It didn't: their senders are told. To tell them may take a neighbour that is not known yet, and this one's place for it: so the
- * queue is copied.
- */
+/* It didn't: their senders are told. That may take a neighbour that is not known yet, and this one's place for it. */
 static void refuse_waiting(struct router *r, struct neighbour *n)
 {
-	unsigned i, waiting = n->waiting;
-	u32 queue[NEIGHBOUR_QUEUE];
+	u16 queue = neighbour_take_waiting(n);
+	u32 slot;
 
-	memcpy(queue, n->queue, sizeof queue);
-	n->waiting = 0;
-	for (i = 0; i < waiting; i++) {
-		count_waiting(r, queue[i], -1);
-		icmp_error(r, queue[i], COUNT_HOST_UNREACHABLE, ICMP_UNREACHABLE, UNREACHABLE_HOST, 0);
+	while (neighbour_next_waiting(&r->neighbours, &queue, &slot)) {
+		count_waiting(r, slot, -1);
+		icmp_error(r, slot, COUNT_HOST_UNREACHABLE, ICMP_UNREACHABLE, UNREACHABLE_HOST, 0);
 	}
 }
 

@@ -21,7 +21,8 @@
 
 #define NEIGHBOURS            4096
 #define NEIGHBOUR_BUCKETS     8192
-#define NEIGHBOUR_QUEUE       3          /* packets that wait for one neighbour */
+#define NEIGHBOUR_QUEUE       32         /* packets that wait for one neighbour: a traceroute sends 16 at once */
+#define NEIGHBOUR_WAITING     1024       /* for all of them */
 
 #define NEIGHBOUR_ASK_AGAIN   1000       /* ms */
 #define NEIGHBOUR_REACHABLE   30000
@@ -48,11 +49,15 @@ struct neighbour {
 	u8 state;
 	u8 asked;                        /* requests sent in this state */
 	u8 owed;                         /* a request that could not be sent for want of a slot */
-	u8 waiting;                      /* slots in queue[] */
+	u8 waiting;                      /* packets in the queue */
 	u16 next;                        /* in the hash chain, 0: last */
-	u16 reserved;
-	u32 queue[NEIGHBOUR_QUEUE];      /* oldest first */
+	u16 first, last;                 /* of the queue, in waiting[] */
 } __attribute__((aligned(64)));
+
+struct waiting {
+	u32 slot;
+	u16 next;                        /* the one that came after it, 0: none */
+};
 
 struct neighbours {
 	struct neighbour at[NEIGHBOURS + 1];     /* [0] is not used */
@@ -60,6 +65,9 @@ struct neighbours {
 	u16 high;                        /* none above this was ever used */
 	u16 hand;                        /* where the search for a victim goes on */
 	u16 cursor;                      /* where neighbours_due goes on */
+	struct waiting waiting[NEIGHBOUR_WAITING + 1];   /* [0] is not used */
+	u16 waiting_high;                /* none above this was ever used */
+	u16 waiting_free;                /* first of those given back */
 	u64 due;                         /* no deadline is before this */
 	u64 next_due;                    /* the same, of those that the cursor has passed */
 };
@@ -111,26 +119,30 @@ void neighbour_asked(struct neighbour *n, bool owed);
 /* A packet is about to go to a usable neighbour that is not certain. true: ask it now, unicast. */
 bool neighbour_used(struct neighbours *table, struct neighbour *n, u64 now);
 
-/* It answered this router: REACHABLE. Packets in queue[] are the caller's to send. */
+/* It answered this router: REACHABLE. Packets that wait are the caller's to send. */
 void neighbour_confirm(struct neighbours *table, struct neighbour *n, const u8 *mac, u64 now);
 
-/* It was heard saying what its MAC address is, to anyone: known, not proved. Packets in queue[] are the caller's. */
+/* It was heard saying what its MAC address is, to anyone: known, not proved. Packets that wait are the caller's. */
 void neighbour_hear(struct neighbours *table, struct neighbour *n, const u8 *mac, u64 now);
 
 /* From the configuration. */
 void neighbour_pin(struct neighbour *n, const u8 *mac);
 
+/* Lets a packet wait. Returns the one that had to give way, or the slot itself where none may wait; -1: none had to. */
+int neighbour_wait(struct neighbours *table, struct neighbour *n, u32 slot);
+
 /*
- * Lets a packet wait. The return value is the one that had to give way, or the slot itself where none may wait; -1:
- * none.
+ * Takes all that wait for a neighbour out of its hands; then, with neighbour_next_waiting, oldest first until it says
+ * false. In between the neighbour may become another one.
  */
-int neighbour_wait(struct neighbour *n, u32 slot);
+u16 neighbour_take_waiting(struct neighbour *n);
+bool neighbour_next_waiting(struct neighbours *table, u16 *queue, u32 *slot);
 
 enum neighbour_event {
 	NEIGHBOUR_NOTHING,       /* all that was due is done */
 	NEIGHBOUR_ASK,           /* broadcast a request, then neighbour_asked */
 	NEIGHBOUR_ASK_UNICAST,
-	NEIGHBOUR_GONE,          /* it doesn't answer: packets in queue[] are the caller's to drop */
+	NEIGHBOUR_GONE,          /* it doesn't answer: packets that wait are the caller's to drop */
 };
 
 /* What is due at `now`, one event a call, until NEIGHBOUR_NOTHING. */

@@ -152,14 +152,14 @@ static void packets_wait_for_the_answer_and_go_in_order(void **state)
 
 static void the_oldest_gives_way_where_too_many_wait(void **state)
 {
-	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_unknown);
+	struct ipfwd_bed *b = ipfwd_open(512, ipfwd_unknown);
 
-	for (u16 i = 1; i <= 10; i++)
+	for (u16 i = 1; i <= NEIGHBOUR_QUEUE + 7; i++)
 		send_to_host(b, i);
 	assert_int_equal(COUNTED(b, WAIT_OVERFLOW), 7);
 	assert_request(ipfwd_expect(b, 1), IP(10, 0, 1, 1), HOST);
 	answer(b);
-	for (u16 i = 8; i <= 10; i++)
+	for (u16 i = 8; i <= NEIGHBOUR_QUEUE + 7; i++)
 		assert_number(ipfwd_expect(b, 1), i);
 	ipfwd_expect_nothing(b);
 	ipfwd_close(b);
@@ -176,6 +176,42 @@ static void only_a_part_of_the_pool_may_wait(void **state)
 	assert_int_equal(b->r->slots_waiting, 8);
 	assert_int_equal(COUNTED(b, WAIT_OVERFLOW), 52);
 	ipfwd_close(b);
+}
+
+/* Nor may more wait than the table has places for, in a pool however large. Each comes back. */
+static void places_to_wait_run_out_and_come_back(void **state)
+{
+	struct neighbours *table = aligned_alloc(64, sizeof *table);
+	struct address address = address_ipv4(0);
+	struct neighbour *n;
+	u32 slot, i, k;
+	u16 queue;
+
+	for (unsigned round = 0; round < 3; round++) {
+		if (!round)
+			memset(table, 0, sizeof *table);
+		memset(table->bucket, 0, sizeof table->bucket);
+		for (i = 0; i < NEIGHBOUR_WAITING / NEIGHBOUR_QUEUE; i++) {
+			address.word[0] = i;
+			n = neighbour_new(table, FAMILY_IPV4, 0, &address, 0);
+			for (k = 0; k < NEIGHBOUR_QUEUE; k++)
+				assert_int_equal(neighbour_wait(table, n, i * 100 + k), -1);
+			assert_int_equal(neighbour_wait(table, n, i * 100 + k), i * 100);
+		}
+		address.word[0] = i;
+		n = neighbour_new(table, FAMILY_IPV4, 0, &address, 0);
+		assert_int_equal(neighbour_wait(table, n, 7), 7);
+		for (i = 0; i < NEIGHBOUR_WAITING / NEIGHBOUR_QUEUE; i++) {
+			address.word[0] = i;
+			n = neighbour_find(table, FAMILY_IPV4, 0, &address);
+			queue = neighbour_take_waiting(n);
+			for (k = 1; neighbour_next_waiting(table, &queue, &slot); k++)
+				assert_int_equal(slot, i * 100 + k);
+			assert_int_equal(k, NEIGHBOUR_QUEUE + 1);
+			assert_int_equal(n->waiting, 0);
+		}
+	}
+	free(table);
 }
 
 static void who_does_not_answer_is_unreachable(void **state)
@@ -547,6 +583,7 @@ int main(void)
 		cmocka_unit_test(packets_wait_for_the_answer_and_go_in_order),
 		cmocka_unit_test(the_oldest_gives_way_where_too_many_wait),
 		cmocka_unit_test(only_a_part_of_the_pool_may_wait),
+		cmocka_unit_test(places_to_wait_run_out_and_come_back),
 		cmocka_unit_test(who_does_not_answer_is_unreachable),
 		cmocka_unit_test(asking_again_loses_no_packet),
 		cmocka_unit_test(who_is_probed_in_vain_becomes_unreachable),
