@@ -21,7 +21,7 @@
 
 #define NEIGHBOURS            4096
 #define NEIGHBOUR_BUCKETS     8192
-#define NEIGHBOUR_QUEUE       32         /* packets that wait for one neighbour: a traceroute sends 16 at once */
+#define NEIGHBOUR_QUEUE       64         /* packets that wait for one neighbour: a datagram of 64 KiB is 45 fragments */
 #define NEIGHBOUR_WAITING     1024       /* for all of them */
 
 #define NEIGHBOUR_ASK_AGAIN   1000       /* ms */

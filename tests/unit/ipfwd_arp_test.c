@@ -152,7 +152,7 @@ static void packets_wait_for_the_answer_and_go_in_order(void **state)
 
 static void the_oldest_gives_way_where_too_many_wait(void **state)
 {
-	struct ipfwd_bed *b = ipfwd_open(512, ipfwd_unknown);
+	struct ipfwd_bed *b = ipfwd_open(1024, ipfwd_unknown);
 
 	for (u16 i = 1; i <= NEIGHBOUR_QUEUE + 7; i++)
 		send_to_host(b, i);
