@@ -361,7 +361,7 @@ static int fill_newborn(const struct container *c, struct newborn *n, struct err
 		.says_built = c->quota_waits,
 		.loopback = c->spec->wide_seccomp,
 		.init = {
-			.image = c->init_image,
+			.image = -1,
 			.handshake = c->handshake[1],
 			.stdio = { -1, -1, -1 },
 			.argv = init_argv(c->spec->args),
@@ -488,19 +488,17 @@ static int map_ids(struct container *c, struct error *e)
 /* Where the process has failed already, what it says about it is heard by whoever waits for it. */
 static int release_process(struct container *c, struct error *e)
 {
-	struct handshake_message go = { .kind = HANDSHAKE_GO };
-	int err;
+	int err = init_send_go(c->handshake[0], c->init_image, e);
 
-	if (send(c->handshake[0], &go, sizeof go, MSG_NOSIGNAL) != sizeof go && errno != EPIPE)
-		return fail(e, errno, "the VR's process 1");
-	if (c->quota_waits) {
+	if (!err && c->quota_waits) {
 		err = init_await(c->handshake[0], HANDSHAKE_BUILT, NULL, e);
 		if (!err)
 			err = set_quota(c, e);
 		if (err)
 			return err;
 	}
-	err = init_send_plan(c->handshake[0], c->spec, false, e);
+	if (!err)
+		err = init_send_plan(c->handshake[0], c->spec, false, e);
 	if (err == -EPIPE)
 		*e = (struct error){ 0 };
 	return err == -EPIPE ? 0 : err;
@@ -563,10 +561,11 @@ static const struct step {
 	{ "log", open_log, close_log },
 	{ "region", make_region, drop_region },
 	{ "gather", gather_root, release_root },
-	{ "init-image", copy_init, drop_init },
 	{ "cgroup", make_cgroup, remove_cgroup },
 	{ "clone", spawn, kill_process },
+	/* From here to "release" the process makes its network namespace. */
 	{ "map-ids", map_ids, NULL },
+	{ "init-image", copy_init, drop_init },
 	{ "register", register_region, unregister },
 	{ "attach", attach_vnics, NULL },
 	{ "release", release_process, NULL },

@@ -6,8 +6,9 @@
  *
  *	supervisor                           the child
  *	                                     arms itself: dies with the supervisor
- *	maps ids, registers the region       makes its network namespace
- *	                 GO -->
+ *	maps ids, copies europa-init,        makes its network namespace
+ *	registers the region
+ *	                 GO, and the copy -->
  *	                                     hostname, root, pivot_root, cgroup and its namespace
  *	                 <-- BUILT           where the supervisor waits with the quota for it
  *	sets the quota

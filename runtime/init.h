@@ -26,6 +26,9 @@ int init_handshake(int ends[2], struct error *e);
 int init_await_exec(int handshake, bool *exec_failed, struct error *e);
 /* The other side's next message, which must be of this kind; its code, where that is wanted. */
 int init_await(int handshake, unsigned kind, int *code, struct error *e);
+/* GO, with the copy of europa-init that is made meanwhile. */
+int init_send_go(int handshake, int image, struct error *e);
+int init_await_go(int handshake, int *image, struct error *e);
 /* Which exit status of europa-run and europa-exec says what errno does. */
 int init_exec_status(int code);
 

@@ -18,11 +18,11 @@ struct newborn {
 	const char *hostname;
 	bool says_built;                   /* the quota waits for it */
 	bool loopback;                     /* bring it up: something in there may use sockets */
-	struct init_start init;
+	struct init_start init;            /* its image comes with the word to go */
 };
 
 /* In the new process, in its namespaces but the network's; it shares nothing with its parent but descriptors. */
-__attribute__((noreturn)) void namespace_begin(const struct newborn *newborn);
+__attribute__((noreturn)) void namespace_begin(struct newborn *newborn);
 
 /* Clones with the flags and CLONE_PIDFD, into the control group of that fd where it is not negative. As fork(2), -errno. */
 pid_t namespace_clone(unsigned long long flags, int cgroup_fd, int *pidfd);

@@ -371,6 +371,17 @@ def test_nothing_of_the_host_is_mounted(box, image):
         assert root == "/" or root.endswith("/rootfs/probe"), line
 
 
+def test_a_host_whose_mounts_are_shared_sees_none_of_the_vrs(box, image, tmp_path):
+    """As systemd has them."""
+    (tmp_path / "source").mkdir()
+    script = 'cat /proc/self/mountinfo; "$@"; cat /proc/self/mountinfo'
+    done = box.run(image("/probe"), "--mount", f"{tmp_path}/source:/a", args=("exit",),
+                   wrapper=["unshare", "--mount", "--propagation", "shared", "sh", "-c", script, "sh"])
+    assert done.returncode == 0 and "shared:" in done.stdout and not done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:len(lines) // 2] == lines[len(lines) // 2:]
+
+
 def test_mounts_and_the_configuration_are_seen(box, image, tmp_path):
     source = tmp_path / "source"
     source.mkdir()
