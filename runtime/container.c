@@ -311,8 +311,8 @@ static void drop_init(struct container *c)
 }
 
 /*
- * Where a process is born in its group (v2), it makes its root in there as well. That takes more than the quota of a period, often, so
- * the quota waits until it is made; on v1 it enters late instead.
+ * Where a process is born in its group (v2), it makes its root in there as well. That takes more than the quota of a
+ * period, often, so the quota waits until it is made; on v1 it enters late instead.
  */
 static int make_cgroup(struct container *c, struct error *e)
 {
@@ -344,7 +344,10 @@ static void remove_cgroup(struct container *c)
 
 	if (!c->cgroup)
 		return;
-	/* Process 1 is dead and all others with it; only what has escaped from its pid namespace into the group is left. */
+	/*
+	 * Process 1 is dead and all others with it; only what has escaped from its pid namespace into the group is
+	 * left.
+	 */
 	if (cgroups_destroy(c->cgroup, &busy) && !cgroups_kill(c->cgroup, &ignored))
 		cgroups_destroy(c->cgroup, &ignored);
 	cgroups_close(c->cgroup);
@@ -544,8 +547,9 @@ static int announce(struct container *c, struct error *e)
 {
 	c->state.started_ns = now_ns();
 	c->state.status = VR_RUNNING;
+	/* Where it has ended already, its status waits for the supervisor. */
 	if (process_identify(c->pid, &c->state.init))
-		c->state.init = (struct process_id){ 0 };       /* it has ended already: its status waits for the supervisor */
+		c->state.init = (struct process_id){ 0 };
 	return state_write(&c->state, e);
 }
 

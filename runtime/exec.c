@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -111,7 +110,8 @@ static int check_running(const struct vr_state *state, struct error *e)
 	if (state->status == VR_PAUSED)
 		return refuse(e, "virtual router \"%s\" is paused: nothing can run in it", state->name);
 	if (state->status != VR_RUNNING || !state->init.pid)
-		return refuse(e, "virtual router \"%s\" is not running, but %s", state->name, state_status_name(state->status));
+		return refuse(e, "virtual router \"%s\" is not running, but %s", state->name,
+			      state_status_name(state->status));
 	return 0;
 }
 
@@ -175,12 +175,8 @@ __attribute__((noreturn)) static void scout(const struct visit *v)
 {
 	struct handshake_message made = { .kind = HANDSHAKE_MADE };
 	struct error e = { 0 };
-	int pidfd, err = 0;
+	int pidfd, err = namespace_arm(v->init.handshake, &e);
 
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		err = fail(&e, errno, "can't protect the process");
-	if (!err)
-		err = namespace_arm(v->init.handshake, &e);
 	if (!err)
 		err = cgroups_enter(v->cgroup, 0, &e);
 	if (!err && setns(v->vr, VR_NAMESPACES))
@@ -332,7 +328,8 @@ int cmd_exec(int argc, char **argv)
 
 	status = descriptors_tidy(&e) ?: parse(&r, argc, argv, &e) ?: sweep_read(r.name, &state, &e);
 	if (!status) {
-		status = check_running(&state, &e) ?: find_confinement(&r, &state, &spec, &e) ?: enter(&r, &state, &spec, &e);
+		status = check_running(&state, &e) ?: find_confinement(&r, &state, &spec, &e) ?:
+			 enter(&r, &state, &spec, &e);
 		state_release(&state);
 		spec_release(&spec);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a supervisor and the process that becomes a VR's process 1 say to each other while it starts, over one SOCK_SEQPACKET
- * pair. The supervisor's half is in container.c, the other one in namespace.c until europa-init is executed, and then in
- * shim/init/init.c. europa-exec uses the second part alone.
+ * What a supervisor and the process that becomes a VR's process 1 say to each other while it starts, over one
+ * SOCK_SEQPACKET pair. The supervisor's half is in container.c, the other one in namespace.c until europa-init is
+ * executed, and then in shim/init/init.c. europa-exec uses the second part alone.
  *
  *	supervisor                           the child
  *	                                     arms itself: dies with the supervisor
@@ -18,8 +18,8 @@
  *
  * europa-exec's scout says MADE, with the new process's number.
  *
- * Where a step fails, the child says FAILED instead and exits. Either side takes the end of file as the other one's death:
- * a child that gets it before its time exits.
+ * Where a step fails, the child says FAILED instead and exits. Either side takes the end of file as the other one's
+ * death: a child that gets it before its time exits.
  */
 #ifndef EUROPA_HANDSHAKE_H
 #define EUROPA_HANDSHAKE_H

@@ -47,6 +47,12 @@ int namespace_arm(int handshake, struct error *e)
 {
 	struct pollfd line = { .fd = handshake };
 
+	/*
+	 * No look into a process that is half the host's, half the VR's. A change of uid undoes both this and the
+	 * signal.
+	 */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return fail(e, errno, "can't protect the process");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 		return fail(e, errno, "can't ask for a signal at the supervisor's death");
 	/* A parent that died before that has closed its end already. */
@@ -59,13 +65,13 @@ int namespace_arm(int handshake, struct error *e)
 
 static int arm(struct newborn *n, struct error *e)
 {
-	/* No look into this process, which is half the host's, half the VR's. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		return fail(e, errno, "can't protect the process");
 	return namespace_arm(n->init.handshake, e);
 }
 
-/* As late as can be: what it takes to get here would use up the quota of the VR's first period, and then wait for the next. */
+/*
+ * As late as can be: what it takes to get here would use up the quota of the VR's first period, and then wait for the
+ * next.
+ */
 static int enter_cgroup(struct newborn *n, struct error *e)
 {
 	return n->cgroup ? cgroups_enter(n->cgroup, 0, e) : 0;
@@ -97,7 +103,6 @@ static int become_root(struct newborn *n, struct error *e)
 {
 	if (setgroups(0, NULL) || setresgid(0, 0, 0) || setresuid(0, 0, 0))
 		return fail(e, errno, "can't become the VR's root");
-	/* The change of uid has disarmed it. */
 	return arm(n, e);
 }
 

@@ -564,8 +564,9 @@ static int make_filesystem(const char *type, const char *const *options, unsigne
 }
 
 /*
- * The new root covers the host's "/", which stays this process's root until pivot_root(). Of all this the host sees nothing: in a mount
- * namespace that belongs to another user namespace than the one it was copied from, the copies have become private or slaves.
+ * The new root covers the host's "/", which stays this process's root until pivot_root(). Of all this the host sees
+ * nothing: in a mount namespace that belongs to another user namespace than the one it was copied from, the copies
+ * have become private or slaves.
  */
 static int make_root(struct building *b, struct error *e)
 {

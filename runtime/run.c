@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * europa-run: makes a VR and supervises it until its data plane ends. In the foreground that is this process, with the caller's
- * stdio; with --detach a child of it, and this one returns as soon as the data plane runs, or can't.
+ * europa-run: makes a VR and supervises it until its data plane ends. In the foreground that is this process, with
+ * the caller's stdio; with --detach a child of it, and this one returns as soon as the data plane runs, or can't.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, ROOT, VR, cgroup_roots, command, libc, process_alive, process_command, process_state, processes, wait_for
+from conftest import BUILD, ROOT, VR, command, libc, process_alive, process_command, process_state, processes, wait_for
 
 PROBE = BUILD / "tests" / "probe"
 
