@@ -244,18 +244,28 @@ static void name_device(const char *name, unsigned n, char device[16])
 		return;
 	for (const char *p = name; *p; p++)
 		hash = (hash ^ (uint8_t)*p) * 16777619u;
-	snprintf(device, 16, "%.6s%05x-v%u", name, hash & 0xfffffu, n);
+	snprintf(device, 16, "%.6s%05x-v%u", name, hash & 0xfffffu, n % 100);
 }
 
+/* As it was typed. */
 static char *describe_link(const struct vr_vnic *vnic)
 {
+	const char *target = vnic->target ? vnic->target : "", *rule = vnic->rule ? vnic->rule : "";
 	char *text = NULL;
+	int length;
 
-	if (!vnic->target)
+	switch (vnic->kind) {
+	case EUROPA_PORT_DEVICE:
 		return NULL;
-	if (asprintf(&text, "%s%s%s", vnic->target, vnic->rule ? "," : "", vnic->rule ? vnic->rule : "") < 0)
-		return NULL;
-	return text;
+	case EUROPA_PORT_NONE:
+		return strdup("none");
+	case EUROPA_PORT_GENERATOR:
+		length = asprintf(&text, "generator%s%s", *target ? ":" : "", target);
+		break;
+	default:
+		length = asprintf(&text, "%s%s%s", target, *rule ? "," : "", rule);
+	}
+	return length < 0 ? NULL : text;
 }
 
 static int attach_vnics(struct container *c, struct error *e)
