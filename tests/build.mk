@@ -1,7 +1,7 @@
 # Tests, measurements and what they need. tests/check.sh has the order and the counting, tests/bench/bench.py the measuring.
 
 # The unit tests that run threads against each other are run under ThreadSanitizer as well.
-TSAN_TESTS ?= $(foreach t,$(UNIT_TESTS),$(if $(findstring stress,$(notdir $(t))),$(t)))
+TSAN_TESTS := $(foreach t,$(UNIT_TESTS),$(if $(findstring stress,$(notdir $(t))),$(t)))
 FUZZERS := $(sort $(notdir $(FUZZERS)))
 FUZZ_PROGRAMS := $(FUZZERS:%=$(O)/fuzz/%)
 
