@@ -4,8 +4,8 @@
  *
  * Receive: a ring of small frames, shared with the kernel. A frame too long for them (TCP's super-packets) is put whole on the socket's
  * queue as well, and is read from there straight into the VR's pool: small frames stay dense in the cache, and 64 KiB are
- * copied once. Send: sendmmsg straight from the pool. A virtio-net header goes with every frame in both directions, so partial checksums
- * and GSO survive.
+ * copied once. Send: frames with offloads by sendmmsg, straight from the pool; plain ones by AF_XDP (xsk.h), which is cheaper. A
+ * virtio-net header goes with every frame of the packet socket in both directions, so partial checksums and GSO survive.
  */
 #ifndef EUROPA_ENGINE_PACKET_H
 #define EUROPA_ENGINE_PACKET_H
@@ -16,12 +16,14 @@
 
 struct error;
 struct port;
+struct xsk;
 
 struct packet_socket {
 	int fd;
 	u8 *ring;
 	u32 head;                       /* of the ring: the frame that comes next */
 	struct packet_batch *batch;     /* what sendmmsg wants, set up once */
+	struct xsk *xsk;                /* NULL: there is none for this device */
 };
 
 struct packet_frame {

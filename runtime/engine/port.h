@@ -40,6 +40,7 @@ struct port {
 	int fd;                    /* to poll for POLLIN before sleeping, or -1 */
 	int ifindex;               /* of the device in the switch's own network namespace, or 0 */
 	bool up;                   /* as EUROPA_VNIC_UP shows it */
+	u32 full_since_us;         /* the VR has no room since then; 0: it has */
 };
 
 /* Frames that were to leave here and don't, by cause. */
@@ -50,6 +51,14 @@ static inline void port_drop(const struct port *port, enum europa_drop cause, u3
 
 /* One frame to the VR behind the port, if it takes it. It is published at the end of the turn (member_flush). */
 void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *meta);
+/*
+ * For ports that have a queue of their own in front of the VR: the VR has no room for this frame, and hasn't had for so short a time
+ * that the frame should wait. A VR that is stopped by its quota, or waits for a CPU, takes what is there when it runs again;
+ * one that keeps its slots for longer doesn't keep the queue from moving, and has its drops counted.
+ */
+bool port_should_wait(struct port *port, u32 len, u32 now_us);
+#define PORT_PATIENCE_US 20000      /* two of the usual quota periods */
+
 /* Carrier, as the data plane sees it. Engine locked. */
 void port_set_up(struct port *port, bool up);
 
