@@ -59,9 +59,9 @@ static void die(const struct error *e)
 
 /* ---- the data plane ---- */
 
-static unsigned out_of(const char *mode, unsigned vnic)
+static unsigned out_of(const struct europa *eu, const char *mode, unsigned vnic)
 {
-	return *mode == 'f' ? vnic ^ 1 : vnic;
+	return *mode == 'f' && (vnic ^ 1) < eu->nvnics ? vnic ^ 1 : vnic;
 }
 
 static void flood(struct europa *eu)
@@ -96,7 +96,7 @@ static void forward(struct europa *eu, const char *mode)
 			if (*mode == 'h')
 				continue;
 			if (*mode != 'd')
-				sent = europa_tx(eu, out_of(mode, vnic), slots, got);
+				sent = europa_tx(eu, out_of(eu, mode, vnic), slots, got);
 			europa_drop(eu, slots + sent, got - sent);
 		}
 		if (!all)
