@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/engine/janitor.h"
 #include "runtime/engine/log.h"
 #include "runtime/engine/port.h"
 #include "runtime/engine/xsk.h"
@@ -133,50 +132,65 @@ void packet_close(struct packet_socket *s)
 
 static struct {
 	pthread_mutex_t lock;
+	pthread_cond_t wanted;
+	pthread_t thread;
 	struct packet_socket *sockets[SPARES];
 	unsigned n;
-	bool closed;
-} spares = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	bool stop;
+} spares = { .lock = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER };
 
-static bool keep_spare(struct packet_socket *s)
+/* Waits until one is missing; false: no more are. */
+static bool one_is_missing(void)
 {
-	bool kept = false;
+	bool missing;
 
 	pthread_mutex_lock(&spares.lock);
-	if (!spares.closed && spares.n < SPARES) {
-		spares.sockets[spares.n++] = s;
-		kept = true;
-	}
+	while (spares.n == SPARES && !spares.stop)
+		pthread_cond_wait(&spares.wanted, &spares.lock);
+	missing = !spares.stop;
 	pthread_mutex_unlock(&spares.lock);
-	return kept;
+	return missing;
 }
 
-static void prepare_spare(void *unused)
+static void keep(struct packet_socket *s)
+{
+	pthread_mutex_lock(&spares.lock);
+	spares.sockets[spares.n++] = s;
+	pthread_mutex_unlock(&spares.lock);
+}
+
+static void *prepare(void *unused)
 {
 	struct error e = { 0 };
 	struct packet_socket *s;
 
-	if (packet_open(&s, &e) < 0)
-		note("no spare socket: %s", e.text);
-	else if (!keep_spare(s))
-		packet_close(s);
+	pthread_setname_np(pthread_self(), "europad-spares");
+	while (one_is_missing()) {
+		if (packet_open(&s, &e) < 0) {
+			note("no more spare sockets: %s", e.text);
+			break;
+		}
+		keep(s);
+	}
+	return NULL;
 }
 
-void packet_prepare_spares(void)
+int packet_start_spares(struct error *e)
 {
-	unsigned i;
+	int r = pthread_create(&spares.thread, NULL, prepare, NULL);
 
-	for (i = 0; i < SPARES; i++)
-		janitor_later(prepare_spare, NULL);
+	return r ? fail(e, r, "cannot start the thread for spare sockets") : 0;
 }
 
-void packet_close_spares(void)
+void packet_stop_spares(void)
 {
 	pthread_mutex_lock(&spares.lock);
-	spares.closed = true;
+	spares.stop = true;
+	pthread_cond_signal(&spares.wanted);
+	pthread_mutex_unlock(&spares.lock);
+	pthread_join(spares.thread, NULL);
 	while (spares.n)
 		packet_close(spares.sockets[--spares.n]);
-	pthread_mutex_unlock(&spares.lock);
 }
 
 int packet_get(struct packet_socket **socket_, struct error *e)
@@ -186,10 +200,10 @@ int packet_get(struct packet_socket **socket_, struct error *e)
 	pthread_mutex_lock(&spares.lock);
 	if (spares.n)
 		s = spares.sockets[--spares.n];
+	pthread_cond_signal(&spares.wanted);
 	pthread_mutex_unlock(&spares.lock);
 	if (!s)
 		return packet_open(socket_, e);
-	janitor_later(prepare_spare, NULL);
 	*socket_ = s;
 	return 0;
 }
@@ -358,7 +372,10 @@ static void offload_from_meta(struct virtio_net_hdr *o, const struct europa_slot
 	o->csum_offset = meta->csum_offset;
 	if (meta->gso_type == EUROPA_GSO_NONE)
 		return;
-	/* hdr_len is what the kernel allocates in one piece: no more than headers, whatever the frame was made of when it came in. */
+	/*
+	 * hdr_len is what the kernel allocates in one piece: no more than headers, whatever the frame was made of
+	 * when it came in.
+	 */
 	headers = meta->csum_start + 64u;
 	o->gso_type = meta->gso_type;
 	o->gso_size = meta->gso_size;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The poll thread: rounds over all members and shared NICs while there is work, and a sleep that wakes for anything when there is
- * none.
+ * The poll thread: rounds over all members and shared NICs while there is work, and a sleep that wakes for
+ * anything when there is none.
  *
- * A round gives every member the same budget of frames, in each direction, however many it or its neighbours have; its vNICs take
- * turns in who comes first. So a VR that floods, or is flooded, gets its share of a round and no more.
+ * A round gives every member the same budget of frames, in each direction, however many it or its neighbours have;
+ * its vNICs take turns in who comes first. So a VR that floods, or is flooded, gets its share of a round and no
+ * more.
  */
 #include <errno.h>
 #include <poll.h>
@@ -196,8 +197,8 @@ static bool watch_member(struct watch *w, struct member *m)
 }
 
 /*
- * Whatever a sleep is to end for. poll() and not epoll: a packet that comes while all are awake then finds nobody waiting and wakes
- * nobody, which saves each packet more than it costs to name the descriptors for each sleep.
+ * Whatever a sleep is to end for. poll() and not epoll: a packet that comes while all are awake then finds nobody
+ * waiting and wakes nobody, which saves each packet more than it costs to name the descriptors for each sleep.
  */
 static bool watch_all(struct watch *w, struct engine *engine)
 {
@@ -266,8 +267,8 @@ static void look_at(struct engine *engine, struct watch *w)
 }
 
 /*
- * A device whose frames wait for room at the VR is not what one waits for: the VR's kick is, or the end of patience. Returns microseconds until
- * that, 0: nobody waits.
+ * A device whose frames wait for room at the VR is not what one waits for: the VR's kick is, or the end of
+ * patience. Returns microseconds until that, 0: nobody waits.
  */
 static u32 leave_out_full(struct watch *w, u32 now_us)
 {

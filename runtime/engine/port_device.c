@@ -61,7 +61,8 @@ static const struct port_ops ops = {
 	.destroy = device_destroy,
 };
 
-int port_device_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e)
+int port_device_open(struct engine *engine, struct member *member, struct europa_attach *attach,
+		     struct port **port, struct error *e)
 {
 	struct port_device *d = calloc(1, sizeof *d);
 	int r;

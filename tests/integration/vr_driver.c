@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VR without a container, to test a switch directly: makes a region, registers it, attaches vNICs, and runs a data plane in a child
- * process. Where the switch dies it has the region adopted, as a supervisor does.
+ * A VR without a container, to test a switch directly: makes a region, registers it, attaches vNICs, and runs a
+ * data plane in a child process. Where the switch dies it has the region adopted, as a supervisor does.
  *
  *	vr_driver NAME MODE PORT...
  *
- * MODE is what the data plane does with what it receives: `forward` from an even vNIC to the next odd one and back, `echo` out of where it
- * came in, `hold` it for ever, `drop` it, `none`: never looks, `flood`: sends frames of its own out of vNIC 0 as fast as it can. PORT is one vNIC:
- * device[=NAME], shared=DEVICE[,RULE], vr=NAME:N, generator=ARGS, none.
+ * MODE is what the data plane does with what it receives: `forward` from an even vNIC to the next odd one and
+ * back, `echo` out of where it came in, `hold` it for ever, `drop` it, `none`: never looks, `flood`: sends frames
+ * of its own out of vNIC 0 as fast as it can. PORT is one vNIC: device[=NAME], shared=DEVICE[,RULE], vr=NAME:N,
+ * generator=ARGS, none.
  *
  * Prints "ready", then obeys lines on standard input, each with one line of answer:
  *	attach N PORT, detach N, quiesce 0|1, census, stats N, mac N, stop, cont, kill (the data plane), quit
