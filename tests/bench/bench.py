@@ -119,6 +119,7 @@ def like_a_nic(net, device):
     # The thread's name is cut at 15 characters, so several devices may look alike: the newest is this one's.
     threads = [pid for pid in processes() if name_of(pid).startswith(f"napi/{device}"[:14])]
     pin([max(threads)], ROUTER_CPU)
+    os.setpriority(os.PRIO_PROCESS, max(threads), -20)
     return max(threads)
 
 
@@ -138,6 +139,27 @@ def pin(pids, cpu):
     for pid in pids:
         for thread in os.listdir(f"/proc/{pid}/task"):
             os.sched_setaffinity(int(thread), {cpu})
+
+
+def above_other_load():
+    """All parties run at nice -20, so that what else the machine does gets next to nothing, and they share among each other as before."""
+    os.setpriority(os.PRIO_PROCESS, 0, -20)
+    lift_session(os.getpid())
+
+
+def lift_session(pid):
+    """Where the kernel schedules sessions against each other, a session has a nice value of its own."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text("-20")
+
+
+def weigh_group(name):
+    """A control group competes as a whole: it gets the weight of one process at nice -20."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        for file, weight in (("cpu.shares", 88761), ("cpu.weight", 8876)):
+            path = Path(line.split()[1], "europa", name, file)
+            if path.exists():
+                path.write_text(str(weight))
 
 
 def sum_runtime(pids):
@@ -167,6 +189,9 @@ class VR:
         VR.every.append(self)
         run(BUILD / "bin/europa-run", "--detach", "--name", self.name, *opts, image, *(["--", *args] if args else []))
         self.state = wait_for(lambda: self.read_state(), f"{self.name} to run")
+        weigh_group(self.name)
+        for pid in switch_pids():
+            lift_session(pid)
 
     def read_state(self):
         state = json.loads((RUN_DIR / self.name / "state.json").read_text())
@@ -676,6 +701,7 @@ def interrupted(*_):
 if os.geteuid():
     sys.exit("bench: needs root, for network namespaces: sudo make bench")
 signal.signal(signal.SIGTERM, interrupted)
+above_other_load()
 status = 130
 try:
     status = main()
