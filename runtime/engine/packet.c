@@ -472,7 +472,7 @@ static void send_plain(struct packet_socket *s, struct port *port, const struct 
 
 		if (unlikely(tagged))
 			make_tag(tag, &frame->meta);
-		full += !xsk_put(s->xsk, frame->data, frame->meta.len, tagged ? tag : NULL);
+		full += !xsk_put(s->xsk, frame->data, &frame->meta, tagged ? tag : NULL);
 	}
 	r = xsk_flush(s->xsk);
 	if (unlikely(full || r > 0))
@@ -483,7 +483,9 @@ static void send_plain(struct packet_socket *s, struct port *port, const struct 
 
 static bool is_plain(const struct packet_socket *s, const struct tx_frame *frame)
 {
-	return s->xsk && !(frame->meta.flags & EUROPA_SLOT_NEEDS_CSUM) && frame->meta.len <= XSK_FRAME_MAX;
+	if (!s->xsk || frame->meta.len > XSK_FRAME_MAX || frame->meta.gso_type != EUROPA_GSO_NONE)
+		return false;
+	return !(frame->meta.flags & EUROPA_SLOT_NEEDS_CSUM) || xsk_takes_csum(s->xsk);
 }
 
 /* In order: as many as go the same way together. */

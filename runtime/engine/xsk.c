@@ -19,10 +19,26 @@
 #define XDP_MAX_TX_SKB_BUDGET 9         /* Linux 6.17 */
 #endif
 
+/* Metadata in front of a frame to send, from Linux 6.8 on (Documentation/networking/xsk-tx-metadata.rst). */
+struct umem_reg {
+	u64 addr, len;
+	u32 chunk_size, headroom, flags, tx_metadata_len;
+};
+struct tx_metadata {
+	u64 flags;
+	u16 csum_start, csum_offset;
+	u8 reserved[12];                /* Linux 6.14 looks at 24 bytes in all */
+};
+#define UMEM_TX_METADATA_LEN  (1u << 2)
+#define TX_METADATA           (1u << 1)         /* xdp_desc.options */
+#define TXMD_CHECKSUM         (1u << 1)         /* tx_metadata.flags */
+EUROPA_ASSERT(sizeof(struct tx_metadata) == 24);
+
 struct xsk {
 	int fd;
 	u8 *frames;
 	u32 free[FRAMES], nfree;        /* a stack: the frame that was sent last is hot */
+	bool csum;                      /* this kernel takes metadata */
 
 	/* the kernel's rings: we produce descriptors, it gives back addresses */
 	void *tx_map, *done_map;
@@ -42,17 +58,29 @@ static bool map_ring(int fd, const struct xdp_ring_offset *off, size_t entry, of
 	return *map != NULL;
 }
 
+/* An older kernel refuses the flag. */
+static bool give_frames(struct xsk *x)
+{
+	struct umem_reg umem = {
+		.addr = (u64)(uintptr_t)x->frames, .len = FRAMES * FRAME_BYTES, .chunk_size = FRAME_BYTES,
+		.flags = UMEM_TX_METADATA_LEN, .tx_metadata_len = sizeof(struct tx_metadata),
+	};
+
+	x->csum = setsockopt(x->fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof umem) == 0;
+	if (x->csum)
+		return true;
+	umem.flags = umem.tx_metadata_len = 0;
+	return setsockopt(x->fd, SOL_XDP, XDP_UMEM_REG, &umem, offsetof(struct umem_reg, tx_metadata_len)) == 0;
+}
+
 static bool set_up(struct xsk *x)
 {
-	const struct xdp_umem_reg umem = {
-		.addr = (u64)(uintptr_t)x->frames, .len = FRAMES * FRAME_BYTES, .chunk_size = FRAME_BYTES,
-	};
 	const int entries = FRAMES, bytes = SEND_BYTES, budget = VR_BATCH;
 	struct xdp_mmap_offsets off;
 	socklen_t size = sizeof off;
 
 	/* Nothing is received, but without a fill ring the kernel binds no socket. */
-	if (setsockopt(x->fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof umem) < 0 ||
+	if (!give_frames(x) ||
 	    setsockopt(x->fd, SOL_XDP, XDP_UMEM_FILL_RING, &entries, sizeof entries) < 0 ||
 	    setsockopt(x->fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &entries, sizeof entries) < 0 ||
 	    setsockopt(x->fd, SOL_XDP, XDP_TX_RING, &entries, sizeof entries) < 0 ||
@@ -121,33 +149,49 @@ static void take_back(struct xsk *x)
 	smp_store_release(x->done_consumer, at);
 }
 
-/* Frames start at different lines of their places, so that they don't all fall into the same cache sets. */
+/* Frames start at different lines of their places, so that they don't all fall into the same cache sets; metadata fits before. */
 static u64 place(u32 frame)
 {
-	return (u64)frame * FRAME_BYTES + (frame & 7) * EUROPA_CACHE_LINE;
+	return (u64)frame * FRAME_BYTES + (1 + frame % 7) * EUROPA_CACHE_LINE;
 }
 
-bool xsk_put(struct xsk *x, const u8 *data, u32 len, const void *tag)
+bool xsk_takes_csum(const struct xsk *x)
 {
-	u64 address;
+	return x->csum;
+}
+
+static void ask_csum(u8 *frame, const struct europa_slot *meta, u32 tag)
+{
+	*(struct tx_metadata *)(frame - sizeof(struct tx_metadata)) = (struct tx_metadata){
+		.flags = TXMD_CHECKSUM, .csum_start = meta->csum_start + tag, .csum_offset = meta->csum_offset,
+	};
+}
+
+bool xsk_put(struct xsk *x, const u8 *data, const struct europa_slot *meta, const void *tag)
+{
+	struct xdp_desc desc = { .len = meta->len };
 	u8 *to;
 
 	if (unlikely(!x->nfree))
 		take_back(x);
 	if (unlikely(!x->nfree))
 		return false;
-	address = place(x->free[--x->nfree]);
-	to = x->frames + address;
+	desc.addr = place(x->free[--x->nfree]);
+	to = x->frames + desc.addr;
 	if (likely(!tag)) {
-		memcpy(to, data, len);
+		memcpy(to, data, meta->len);
 	} else {
 		memcpy(to, data, MACS);
 		memcpy(to + MACS, tag, TAG);
-		memcpy(to + MACS + TAG, data + MACS, len - MACS);
-		len += TAG;
+		memcpy(to + MACS + TAG, data + MACS, meta->len - MACS);
+		desc.len += TAG;
+	}
+	if (meta->flags & EUROPA_SLOT_NEEDS_CSUM) {
+		ask_csum(to, meta, tag ? TAG : 0);
+		desc.options = TX_METADATA;
 	}
 	/* There are as many places in the ring as frames: it is never full. */
-	x->tx[x->put++ & (FRAMES - 1)] = (struct xdp_desc){ .addr = address, .len = len };
+	x->tx[x->put++ & (FRAMES - 1)] = desc;
 	return true;
 }
 
