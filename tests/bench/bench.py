@@ -356,6 +356,7 @@ class KernelRouter(Path3):
 
 class SocketRouter(Path3):
     title = "recvfrom/send forwarder"
+    every = []
 
     def __init__(self):
         super().__init__("p")
@@ -364,7 +365,15 @@ class SocketRouter(Path3):
         for device in ("in", "out"):
             self.router.run("ip", "address", "flush", "dev", device)
         self.process = self.router.popen(BUILD / "tests/recvfrom_fwd", "in", "out", self.sink.mac(self.right))
+        SocketRouter.every.append(self)
         self.parties = {}
+
+    @classmethod
+    def kill_all(cls):
+        while cls.every:
+            router = cls.every.pop()
+            router.process.kill()
+            router.process.wait()
 
     def steer(self):
         pin([self.process.pid], ROUTER_CPU)
@@ -646,10 +655,16 @@ def takeover():
 
 # ---- all of it ----
 
-def clean_up():
+def clean_up_paths():
     VR.kill_all()
+    SocketRouter.kill_all()
     for namespace in Namespace.every:
         namespace.remove()
+    Namespace.every.clear()
+
+
+def clean_up():
+    clean_up_paths()
     with contextlib.suppress(RuntimeError):
         wait_for(lambda: not switch_pids(), "europad to leave", 10)
     shutil.rmtree(RUN_DIR, ignore_errors=True)
@@ -673,7 +688,7 @@ def main():
                 forward(paths)
             elif section != "tcp":
                 if paths:
-                    clean_up_paths(paths)
+                    clean_up_paths()
                     paths = ()
                 globals()[section]()
         except Exception as error:                  # the other sections are still worth having
@@ -681,17 +696,6 @@ def main():
             failed.append(section)
             VR.kill_all()
     return 1 if failed else 0
-
-
-def clean_up_paths(paths):
-    VR.kill_all()
-    for path in paths:
-        if isinstance(path, SocketRouter):
-            path.process.kill()
-            path.process.wait()
-    for namespace in Namespace.every:
-        namespace.remove()
-    Namespace.every.clear()
 
 
 def interrupted(*_):
