@@ -120,18 +120,19 @@ static void make_frame(uint8_t frame[MAX_SIZE])
 	put16(udp + 4, want.size - 34);
 }
 
-/* Called once a batch: is it time for the next one? */
+/* Called once a batch: waits until it is time for the next one. What couldn't be sent in time is not made up for by a burst. */
 static bool go_on(uint64_t sent, double start)
 {
-	double elapsed = now() - start;
+	static double late;             /* seconds that were let go */
+	double elapsed = now() - start, due = want.rate ? (double)sent / (double)want.rate + late : elapsed;
 
 	if (stopped || (want.count && sent >= want.count) || (want.seconds > 0 && elapsed >= want.seconds))
 		return false;
-	while (want.rate && !stopped && (double)sent > elapsed * (double)want.rate) {
-		double ahead = (double)sent / (double)want.rate - elapsed;
-
-		if (ahead > 200e-6) {
-			struct timespec pause = { .tv_nsec = (long)((ahead < 0.01 ? ahead : 0.01) * 0.5e9) };
+	if (elapsed - due > 2e-3)
+		late += elapsed - due;
+	while (elapsed < due && !stopped) {
+		if (due - elapsed > 200e-6) {
+			struct timespec pause = { .tv_nsec = (long)((due - elapsed < 0.01 ? due - elapsed : 0.01) * 0.5e9) };
 
 			nanosleep(&pause, NULL);
 		}

@@ -114,10 +114,10 @@ def test_large_udp_datagrams_pass(routed):
 def test_small_packets_at_a_steady_rate_are_all_there_and_in_order(routed):
     """Far below capacity nothing is lost, doubled or overtaken."""
     assert routed.a.ping("10.0.1.2", 1)
-    count = 50000
+    count = 20000
     wire = routed.europa.wire(routed.b, routed.right)
     mac = routed.vr.state()["vnics"][0]["mac"]
-    sender = routed.a.popen(BUILD / "tests" / "udpgen", "--device", routed.left, "--to", mac, "--dst", "10.0.1.2", "--rate", 25000,
+    sender = routed.a.popen(BUILD / "tests" / "udpgen", "--device", routed.left, "--to", mac, "--dst", "10.0.1.2", "--rate", 5000,
                             "--count", count, "--sequence")
     expected = 0
     for raw in wire.frames():
