@@ -54,18 +54,22 @@ static int run_here(struct vr_spec *spec)
 	return container.exit_status;
 }
 
-/* Nothing of the caller is held: not its terminal, its directory, nor the pipe that it may read our output from. */
+/*
+ * Nothing of the caller is held: not its directory, its terminal, nor the pipe that it may read our output from. The pipe goes last: at its end
+ * of file the caller may take all of it for done.
+ */
 static void leave_caller(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	umask(022);
+	if (chdir("/")) {
+		/* Then it stays where it is, and so does whatever is mounted there. */
+	}
 	for (int fd = 0; null >= 0 && fd < 3; fd++)
 		dup2(null, fd);
 	if (null > 2)
 		close(null);
-	if (chdir("/"))
-		return;
-	umask(022);
 }
 
 /* true: whoever asked for the VR knows now that it runs. Else he was interrupted before that. */
