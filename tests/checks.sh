@@ -8,7 +8,20 @@ export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1
 O=${O:-build}
 
-sources() { git ls-files "$@" 2>/dev/null || find . -path ./build -prune -o -type f -print | sed 's|^\./||'; }
+# Files of the tree whose names match one of the patterns (none: all), in a checkout or unpacked from an archive.
+sources()
+{
+	local file pattern
+	{ git ls-files 2>/dev/null || find . \( -path ./build -o -path ./image -o -path ./.git \) -prune -o -type f -print | sed 's|^\./||'; } |
+		while read -r file; do
+			[ -f "$file" ] || continue
+			[ $# -gt 0 ] || echo "$file"
+			for pattern in "$@"; do
+				# shellcheck disable=SC2254
+				case "$file" in $pattern) echo "$file" ;; esac
+			done
+		done
+}
 wrong=0
 complain() { printf '%s\n' "$*"; wrong=1; }
 
