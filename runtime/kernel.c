@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "runtime/cleanup.h"
+#include "runtime/error.h"
+
+static int open_device(void)
+{
+	int fd = open(EUROPA_DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+bool kernel_is_there(void)
+{
+	auto_close int fd = open_device();
+
+	return fd >= 0;
+}
+
+/* The module says in one line why it refused. */
+static int refused(int fd, int code, struct error *e)
+{
+	char text[256];
+
+	if (ioctl(fd, EUROPA_IOC_WHY, text) < 0 || !text[0])
+		return fail(e, code, "\"" EUROPA_DEVICE "\" refuses");
+	text[sizeof text - 1] = '\0';
+	refuse(e, "%s", text);
+	if (e)
+		e->code = code;
+	return -code;
+}
+
+static int call(int fd, unsigned long command, void *argument, struct error *e)
+{
+	int r;
+
+	do
+		r = ioctl(fd, command, argument);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? refused(fd, errno, e) : 0;
+}
+
+int kernel_register(const struct region *region, const char *name, unsigned flags, int netns, pid_t vr, int *out, struct error *e)
+{
+	struct europa_ioc_register reg = {
+		.size = sizeof reg,
+		.control = region->control, .pool = region->pool,
+		.doorbell = region->doorbell_write, .kick = region->kick_read,
+		.netns = netns, .pid = vr,
+		.reg = { .size = sizeof reg.reg, .flags = flags, .geometry = region->geometry },
+	};
+	auto_close int fd = open_device();
+	int r;
+
+	if (fd < 0)
+		return fail(e, -fd, "cannot open \"" EUROPA_DEVICE "\"");
+	snprintf(reg.reg.name, sizeof reg.reg.name, "%s", name);
+	r = call(fd, EUROPA_IOC_REGISTER, &reg, e);
+	if (r == 0)
+		*out = take_fd(&fd);
+	return r;
+}
+
+int kernel_ask(int fd, const struct europa_request *request, struct europa_reply *reply, struct error *e)
+{
+	struct europa_request argument = *request;
+	int r;
+
+	memset(reply, 0, sizeof *reply);
+	switch (request->verb) {
+	case EUROPA_ATTACH:
+		r = call(fd, EUROPA_IOC_ATTACH, &argument.attach, e);
+		reply->attach = argument.attach;
+		break;
+	case EUROPA_DETACH:
+		r = call(fd, EUROPA_IOC_DETACH, &argument.detach, e);
+		break;
+	case EUROPA_QUIESCE:
+		r = call(fd, EUROPA_IOC_QUIESCE, &argument.quiesce, e);
+		break;
+	default:
+		r = call(fd, EUROPA_IOC_REFRESH, NULL, e);
+		break;
+	}
+	reply->status = r;
+	return r;
+}
