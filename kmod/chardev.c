@@ -71,7 +71,7 @@ static int check_attach(const struct europa_attach *a, struct report *report)
 		return fail(report, EINVAL, "attach: port kind %u is not known", a->kind);
 	if (!TERMINATED(a->device) || !TERMINATED(a->peer) || !TERMINATED(a->rule))
 		return fail(report, EINVAL, "attach: a text is not terminated");
-	if (a->device[0] && !dev_valid_name(a->device))
+	if (a->device[0] && (!dev_valid_name(a->device) || strchr(a->device, '%')))
 		return fail(report, EINVAL, "vNIC %u: \"%s\" can't be a device's name", a->vnic, a->device);
 	if (is_multicast_ether_addr(a->mac))
 		return fail(report, EINVAL, "vNIC %u: %pM is a group address; the first byte must be even", a->vnic, a->mac);

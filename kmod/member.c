@@ -295,9 +295,11 @@ int member_open(const struct europa_ioc_register *reg, struct member **member, s
 bool member_detach(struct member *m, unsigned int vnic, struct list_head *dying)
 {
 	struct port *port = rtnl_dereference(m->ports[vnic]);
+	bool lost = m->lost & 1u << vnic;
 
+	m->lost &= ~(1u << vnic);
 	if (!port)
-		return false;
+		return lost;
 	port_withdraw(port);
 	port->ops->close(port, dying);
 	return true;

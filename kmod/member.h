@@ -37,6 +37,7 @@ struct member {
 	spinlock_t lock;
 	struct vr vr;                                   /* under lock */
 	struct port __rcu *ports[EUROPA_MAX_VNICS];     /* NULL: not attached; written under RTNL */
+	u32 lost;                                       /* bit n: vNIC n was attached, and its device has gone; RTNL */
 
 	/* the worker */
 	struct task_struct *thread;
@@ -63,7 +64,7 @@ int member_open(const struct europa_ioc_register *reg, struct member **member, s
 /* Frees everything; the proof that nobody has it any more is in member.c. */
 void member_close(struct member *member);
 
-/* ports[n] is taken away, if there is one; devices to be unregistered are put on `dying`. RTNL. */
+/* ports[n] is taken away; devices to be unregistered are put on `dying`. false: there was none, and none was lost. RTNL. */
 bool member_detach(struct member *member, unsigned int vnic, struct list_head *dying);
 /* The member of that name whose devices the same user namespace owns. RTNL. */
 struct member *member_find(const struct member *asks, const char *name);

@@ -346,11 +346,16 @@ static void device_gone(struct nic *nic)
 
 	for (i = 0; i < CLASSIFY_MAX_TARGETS && left; i++) {
 		struct port *port = nic->targets[i];
+		struct member *m;
+		unsigned int vnic;
 
 		if (!port)
 			continue;
 		left--;
-		member_detach(port->member, port->vnic, &dying);
+		m = port->member;
+		vnic = port->vnic;
+		member_detach(m, vnic, &dying);
+		m->lost |= 1u << vnic;
 	}
 }
 

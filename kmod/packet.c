@@ -14,29 +14,45 @@
 
 /* ---- in: from sk_buff to slot ---- */
 
-/* Both sides count in the frame's first byte, and both use the numbers of virtio-net. */
-static bool meta_from_skb(struct europa_slot *meta, const struct sk_buff *skb)
+/*
+ * The outermost VLAN tag goes into the metadata, where the stack has it mostly already. Bytes of a tag that stands in the frame, after the two
+ * addresses: 4 or 0.
+ */
+static u32 meta_from_vlan(struct europa_slot *meta, const struct sk_buff *skb)
 {
-	struct virtio_net_hdr offload;
+	struct vlan_hdr buffer;
+	const struct vlan_hdr *tag;
+	__be16 proto = ((const struct ethhdr *)skb->data)->h_proto;
 
-	memset(meta, 0, sizeof(*meta));
-	meta->len = skb->len;
-	meta->hash = skb->l4_hash ? skb->hash : 0;
-	meta->tstamp_us = (u32)ktime_to_us(ktime_get());
-	if (is_multicast_ether_addr(skb->data))
-		meta->flags |= EUROPA_SLOT_BROADCAST;
 	if (skb_vlan_tag_present(skb)) {
 		meta->flags |= EUROPA_SLOT_VLAN;
 		meta->vlan_tci = skb_vlan_tag_get(skb);
 		meta->vlan_proto = ntohs(skb->vlan_proto);
+		return 0;
 	}
+	if (likely(!eth_type_vlan(proto)) || skb->len < VLAN_ETH_HLEN)
+		return 0;
+	tag = skb_header_pointer(skb, ETH_HLEN, sizeof(buffer), &buffer);
+	if (!tag)
+		return 0;
+	meta->flags |= EUROPA_SLOT_VLAN;
+	meta->vlan_tci = ntohs(tag->h_vlan_TCI);
+	meta->vlan_proto = ntohs(proto);
+	return VLAN_HLEN;
+}
+
+/* Both sides count in the frame's first byte, and both use the numbers of virtio-net. `tag`: bytes that the slot's frame lacks. */
+static bool meta_from_offload(struct europa_slot *meta, const struct sk_buff *skb, u32 tag)
+{
+	struct virtio_net_hdr offload;
+
 	if (likely(skb->ip_summed == CHECKSUM_NONE && !skb_is_gso(skb)))
 		return true;
 	if (virtio_net_hdr_from_skb(skb, &offload, true, true, 0) < 0)
 		return false;
 	if (offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
 		meta->flags |= EUROPA_SLOT_NEEDS_CSUM;
-		meta->csum_start = le16_to_cpu((__force __le16)offload.csum_start);
+		meta->csum_start = le16_to_cpu((__force __le16)offload.csum_start) - tag;
 		meta->csum_offset = le16_to_cpu((__force __le16)offload.csum_offset);
 	} else if (offload.flags & VIRTIO_NET_HDR_F_DATA_VALID) {
 		meta->flags |= EUROPA_SLOT_CSUM_VALID;
@@ -44,9 +60,33 @@ static bool meta_from_skb(struct europa_slot *meta, const struct sk_buff *skb)
 	if (offload.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
 		meta->gso_type = offload.gso_type;
 		meta->gso_size = le16_to_cpu((__force __le16)offload.gso_size);
-		meta->hdr_len = le16_to_cpu((__force __le16)offload.hdr_len);
+		meta->hdr_len = le16_to_cpu((__force __le16)offload.hdr_len) - tag;
 	}
 	return true;
+}
+
+/* *tag: as meta_from_vlan has it. false: nothing that a slot can say. */
+static bool meta_from_skb(struct europa_slot *meta, const struct sk_buff *skb, u32 *tag)
+{
+	if (unlikely(skb->len < ETH_HLEN || skb_headlen(skb) < ETH_HLEN))
+		return false;
+	memset(meta, 0, sizeof(*meta));
+	*tag = meta_from_vlan(meta, skb);
+	meta->len = skb->len - *tag;
+	meta->hash = skb->l4_hash ? skb->hash : 0;
+	meta->tstamp_us = (u32)ktime_to_us(ktime_get());
+	if (is_multicast_ether_addr(skb->data))
+		meta->flags |= EUROPA_SLOT_BROADCAST;
+	return meta_from_offload(meta, skb, *tag);
+}
+
+/* All of the frame but for its tag. */
+static bool copy_frame(const struct sk_buff *skb, u8 *to, u32 len, u32 tag)
+{
+	if (likely(!tag))
+		return skb_copy_bits(skb, 0, to, len) == 0;
+	return skb_copy_bits(skb, 0, to, 2 * ETH_ALEN) == 0 &&
+	       skb_copy_bits(skb, 2 * ETH_ALEN + tag, to + 2 * ETH_ALEN, len - 2 * ETH_ALEN) == 0;
 }
 
 /* Free slots may lie in the free ring, with the worker asleep or on its way. */
@@ -64,7 +104,8 @@ bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush)
 	struct member *m = port->member;
 	struct vr *vr = &m->vr;
 	struct europa_slot meta;
-	bool known = skb->len >= ETH_HLEN && meta_from_skb(&meta, skb);
+	u32 tag = 0;
+	bool known = meta_from_skb(&meta, skb, &tag);
 	int slot = -1;
 
 	spin_lock(&m->lock);
@@ -75,7 +116,7 @@ bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush)
 	else
 		slot = rx_slot(vr, port->vnic, meta.len);
 	if (likely(slot >= 0)) {
-		if (likely(!skb_copy_bits(skb, 0, rx_data(vr, slot), meta.len))) {
+		if (likely(copy_frame(skb, rx_data(vr, slot), meta.len, tag))) {
 			rx_put(vr, port->vnic, slot, &meta);
 		} else {
 			rx_cancel(vr, slot);

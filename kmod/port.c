@@ -28,6 +28,7 @@ void port_publish(struct port *port, const struct europa_attach *attach)
 	memcpy(vnic->mac, attach->mac, sizeof(vnic->mac));
 	memcpy(vnic->device, attach->device, sizeof(vnic->device));
 	WRITE_ONCE(vnic->mtu, attach->mtu);
+	m->lost &= ~(1u << port->vnic);
 	if (port->ops->receive)
 		WRITE_ONCE(m->polled, m->polled | 1u << port->vnic);
 	rcu_assign_pointer(m->ports[port->vnic], port);

@@ -9,6 +9,7 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
+#include <linux/jhash.h>
 #include <linux/rtnetlink.h>
 #include <net/rtnetlink.h>
 
@@ -85,8 +86,10 @@ static void device_uninit(struct net_device *dev)
 {
 	struct port_device *d = netdev_priv(dev);
 
-	if (rtnl_dereference(d->port.member->ports[d->port.vnic]) == &d->port)
+	if (rtnl_dereference(d->port.member->ports[d->port.vnic]) == &d->port) {
 		port_withdraw(&d->port);
+		d->port.member->lost |= 1u << d->port.vnic;
+	}
 	free_percpu(dev->tstats);
 }
 
@@ -224,14 +227,25 @@ static void device_setup(struct net_device *dev)
 	dev->hw_enc_features |= NETIF_F_SG | NETIF_F_HW_CSUM;
 }
 
+/* NAME-vN; a name too long for a device is cut, and what was cut off stands as four digits of its hash. */
+static void choose_name(const struct member *m, unsigned int vnic, char *name)
+{
+	char tail[8];
+	int room = IFNAMSIZ - 1 - snprintf(tail, sizeof(tail), "-v%u", vnic);
+
+	if (strlen(m->name) <= room)
+		snprintf(name, IFNAMSIZ, "%s%s", m->name, tail);
+	else
+		snprintf(name, IFNAMSIZ, "%.*s~%04x%s", room - 5, m->name, jhash(m->name, strlen(m->name), 0) & 0xffff, tail);
+}
+
 static struct net_device *make_device(struct member *m, const struct europa_attach *attach)
 {
-	const char *name = attach->device[0] ? attach->device : KIND "%d";
 	struct net_device *dev;
 	struct port_device *d;
 	u8 mac[ETH_ALEN];
 
-	dev = alloc_netdev(sizeof(*d), name, attach->device[0] ? NET_NAME_USER : NET_NAME_ENUM, device_setup);
+	dev = alloc_netdev(sizeof(*d), attach->device, NET_NAME_USER, device_setup);
 	if (!dev)
 		return NULL;
 	d = netdev_priv(dev);
@@ -251,9 +265,12 @@ static struct net_device *make_device(struct member *m, const struct europa_atta
 
 int port_device_open(struct member *m, struct europa_attach *attach, struct report *report)
 {
-	struct net_device *dev = make_device(m, attach);
+	struct net_device *dev;
 	int r;
 
+	if (!attach->device[0])
+		choose_name(m, attach->vnic, attach->device);
+	dev = make_device(m, attach);
 	if (!dev)
 		return fail(report, ENOMEM, "no memory for vNIC %u", attach->vnic);
 	r = register_netdevice(dev);
@@ -263,7 +280,6 @@ int port_device_open(struct member *m, struct europa_attach *attach, struct repo
 		free_netdev(dev);
 		return r;
 	}
-	strscpy(attach->device, dev->name, sizeof(attach->device));
 	port_publish(&((struct port_device *)netdev_priv(dev))->port, attach);
 	netif_carrier_on(dev);
 	r = dev_open(dev, NULL);

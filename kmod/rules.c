@@ -103,7 +103,7 @@ static int parse_ip(const char *word, struct rule *rule, struct report *report)
 
 static int parse_filter(const char *word, struct rule *rule, struct report *report)
 {
-	return fail(report, EOPNOTSUPP, "rule \"filter\": the kernel module can't compile expressions; --switch user can");
+	return fail(report, EOPNOTSUPP, "rule \"filter %s\": the kernel module has no filters; --switch user has", word);
 }
 
 static const struct {

@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("O", "build")
 IMAGES = ROOT / "image"
 SWITCH = os.environ.get("EUROPA_SWITCH", "auto")
+# What is the module's alone is tested where there is one.
+collect_ignore = [] if SWITCH == "kmod" else ["test_module.py"]
 DEADLINE = float(os.environ.get("EUROPA_TEST_DEADLINE", 30))
 
 # Short, so that NAME-v0 fits in IFNAMSIZ; from the pid, so that two runs of the suite don't meet.
@@ -470,6 +472,25 @@ def cgroup_roots():
 
 
 # ---- fixtures ----
+
+BAD_NEWS = ("WARNING:", "BUG:", "Oops", "possible circular locking", "inconsistent lock state", "suspicious RCU usage", "sleeping function",
+            "unreferenced object", "general protection fault", "unregister_netdevice: waiting", "UBSAN", "KASAN", "KCSAN", "blocked for more than",
+            "rcu: INFO", "scheduling while atomic", "refcount_t:")
+
+
+def kernel_complaints():
+    lines = subprocess.run(["dmesg", "--notime"], capture_output=True, text=True, errors="replace").stdout.splitlines()
+    return [line for line in lines if any(word in line for word in BAD_NEWS)]
+
+
+@pytest.fixture(autouse=True)
+def a_quiet_kernel():
+    """With the module, a test fails where the kernel's log has something to complain about that wasn't there before."""
+    before = len(kernel_complaints()) if SWITCH == "kmod" else 0
+    yield
+    if SWITCH == "kmod":
+        assert kernel_complaints()[before:] == []
+
 
 @pytest.fixture
 def europa(tmp_path_factory, request):
