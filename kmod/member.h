@@ -58,6 +58,7 @@ struct member {
 enum {
 	MEMBER_RING,            /* the VR waits for its doorbell */
 	MEMBER_KICKED,          /* there is something to read from the kick */
+	MEMBER_WOKEN,           /* somebody wants another round */
 };
 
 int member_open(const struct europa_ioc_register *reg, struct member **member, struct report *report);

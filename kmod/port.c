@@ -8,6 +8,7 @@
 #include <linux/utsname.h>
 
 #include "report.h"
+#include "worker.h"
 
 void port_set_up(struct port *port, bool up)
 {
@@ -32,6 +33,7 @@ void port_publish(struct port *port, const struct europa_attach *attach)
 	if (port->ops->receive)
 		WRITE_ONCE(m->polled, m->polled | 1u << port->vnic);
 	rcu_assign_pointer(m->ports[port->vnic], port);
+	worker_wake(m);
 }
 
 void port_withdraw(struct port *port)

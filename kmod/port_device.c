@@ -207,6 +207,7 @@ static const struct ethtool_ops ethtool_ops = {
 /* Without .setup nobody but the module makes one; what ip-link(8) can do is look at it and remove it. */
 static struct rtnl_link_ops link_ops __read_mostly = {
 	.kind = KIND,
+	.dellink = unregister_netdevice_queue,
 };
 
 static void device_setup(struct net_device *dev)

@@ -161,6 +161,8 @@ static unsigned int serve(struct member *m)
 	unsigned int work;
 
 	mutex_lock(&m->round);
+	clear_bit(MEMBER_WOKEN, &m->flags);
+	smp_mb__after_atomic();         /* whatever was done before the flag was set is seen in this round */
 	drain_kick(m);
 	work = turn(m, transmit);
 	work += pool(m);
@@ -196,7 +198,7 @@ static void awake(struct member *m)
 static void sleep_until_work(struct member *m)
 {
 	set_current_state(TASK_IDLE);
-	if (!announce(m) && !(READ_ONCE(m->flags) & (BIT(MEMBER_RING) | BIT(MEMBER_KICKED))) && !kthread_should_stop())
+	if (!announce(m) && !READ_ONCE(m->flags) && !kthread_should_stop())
 		schedule();
 	__set_current_state(TASK_RUNNING);
 	awake(m);
@@ -223,8 +225,10 @@ static int work(void *member)
 	return 0;
 }
 
+/* The flag is for a worker that is just about to sleep and has looked already. */
 void worker_wake(struct member *m)
 {
+	set_bit(MEMBER_WOKEN, &m->flags);
 	wake_up_process(m->thread);
 }
 

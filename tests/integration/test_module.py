@@ -78,7 +78,8 @@ def close(fds):
 def test_descriptors_are_checked():
     good = region_fds()
     for change, says in [
-        (lambda f: f[::-1], "is not a memfd"),
+        (lambda f: f[::-1], "is not a network namespace"),
+        (lambda f: [f[2]] + f[1:], "control is not a memfd"),
         (lambda f: [-1] + f[1:], "control: descriptor -1 is not open"),
         (lambda f: [os.open("/dev/null", os.O_RDWR)] + f[1:], "control is not a memfd"),
         (lambda f: [os.open("/dev/zero", os.O_RDWR)] + f[1:], "control is not a memfd"),
