@@ -242,7 +242,6 @@ static const struct file_operations operations = {
 	.unlocked_ioctl = chardev_ioctl,
 	.compat_ioctl   = compat_ptr_ioctl,
 	.poll           = chardev_poll,
-	.llseek         = no_llseek,
 };
 
 static struct miscdevice device = {

@@ -5,13 +5,14 @@
  * member_close() takes away, in this order, whoever may still look at the member, and only then its memory:
  *
  *	the list of members     member_find() runs under RTNL; the member leaves the list under RTNL
- *	ports                   each is taken out of ports[] and out of wherever frames come to it: an own device is unregistered, which waits
- *	                        until no ndo_start_xmit runs; the rx_handler and the classifier of a shared NIC, and the other end of
- *	                        a link, are read under RCU
+ *	ports                   each is taken out of ports[] and out of wherever frames come to it: an own device is
+ *	                        unregistered, which waits until no ndo_start_xmit runs; the rx_handler and the classifier
+ *	                        of a shared NIC, and the other end of a link, are read under RCU
  *	synchronize_rcu()       waits for those, softirqs among them. From here on no packet finds the member
  *	the kick's wait queue   remove_wait_queue() takes the lock under which its entries are called
- *	the worker              kthread_stop() waits for its end. It held nothing but what is freed after this, takes no RTNL, and never blocks on
- *	                        a pipe: both are open with O_NONBLOCK in descriptions of the module's own
+ *	the worker              kthread_stop() waits for its end. It held nothing but what is freed after this, takes no
+ *	                        RTNL, and never waits for room in a pipe or for bytes: both are open with O_NONBLOCK in
+ *	                        descriptions of the module's own
  *	the open file           it is what calls this
  *
  * What is left is memory: the region's mapping and pages, the core's stacks, the pipes, the network namespace.
@@ -77,8 +78,8 @@ static int publish(struct member *m, struct report *report)
 /* ---- pipes ---- */
 
 /*
- * The descriptor's own flags are shared with whoever handed it over, who could clear O_NONBLOCK and have the worker wait for ever. So the
- * pipe is opened once more.
+ * The descriptor's own flags are shared with whoever handed it over, who could clear O_NONBLOCK and have the worker
+ * wait for ever. So the pipe is opened once more.
  */
 static int open_pipe(int fd, fmode_t mode, struct file **pipe, const char *what, struct report *report)
 {
@@ -190,8 +191,8 @@ static void unpin_region(struct member *m)
 /* ---- life ---- */
 
 /*
- * The supervisor can write control, and the switch believes what is in there: its own words and owners. So who registers must be who could do
- * to the kernel whatever he likes anyway.
+ * The supervisor can write control, and the switch believes what is in there: its own words and owners. So who
+ * registers must be who could do to the kernel whatever he likes anyway.
  */
 static int open_net(struct member *m, int fd, struct report *report)
 {

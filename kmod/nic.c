@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Frames that come in at a shared NIC are looked at in its rx_handler: who is told by the classifier gets a copy; what is addressed to one
- * vNIC ends there, what is addressed to a group goes on to the host as well, and what nobody wants is the host's alone.
+ * Frames that come in at a shared NIC are looked at in its rx_handler: who is told by the classifier gets a copy;
+ * what is addressed to one vNIC ends there, what is addressed to a group goes on to the host as well, and what nobody
+ * wants is the host's alone.
  *
- * The classifier and the table of ports are read by any number of CPUs at once, and changed rarely: whoever changes them makes new ones from
- * the list of rules, and the old ones go after a grace period.
+ * The classifier and the table of ports are read by any number of CPUs at once, and changed rarely: whoever changes
+ * them makes new ones from the list of rules, and the old ones go after a grace period.
  */
 #include "nic.h"
 
@@ -161,6 +162,8 @@ static struct nic *make_nic(struct net_device *dev, struct report *report)
 		fail(report, -r, "device \"%s\" can't be shared: somebody else takes its frames (a bridge, a bond, macvlan?)", dev->name);
 		return NULL;
 	}
+	/* What a NIC has put together of several packets can't be forwarded as one. GRO's can. */
+	dev_disable_lro(dev);
 	dev_set_promiscuity(dev, 1);
 	netdev_hold(dev, &nic->tracker, GFP_KERNEL);
 	list_add_tail(&nic->list, &nics);
@@ -293,8 +296,8 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 /* ---- send ---- */
 
 /*
- * As macvlan's bridge mode: what is addressed to another vNIC of the NIC goes there and not to the wire, what is addressed to a group goes to
- * both. The sk_buff is a private copy: the VR can't change what has been looked at.
+ * As macvlan's bridge mode: what is addressed to another vNIC of the NIC goes there and not to the wire, what is
+ * addressed to a group goes to both. The sk_buff is a private copy: the VR can't change what has been looked at.
  */
 static void send_one(const struct nic *nic, const struct view *view, struct port *from, struct sk_buff *skb)
 {

@@ -15,8 +15,8 @@
 /* ---- in: from sk_buff to slot ---- */
 
 /*
- * The outermost VLAN tag goes into the metadata, where the stack has it mostly already. Bytes of a tag that stands in the frame, after the two
- * addresses: 4 or 0.
+ * The outermost VLAN tag goes into the metadata, where the stack has it mostly already. Bytes of a tag that stands in
+ * the frame, after the two addresses: 4 or 0.
  */
 static u32 meta_from_vlan(struct europa_slot *meta, const struct sk_buff *skb)
 {
@@ -90,10 +90,13 @@ static bool copy_frame(const struct sk_buff *skb, u8 *to, u32 len, u32 tag)
 }
 
 /* Free slots may lie in the free ring, with the worker asleep or on its way. */
-static void fetch_free_slots(struct member *m)
+static void fetch_free_slots(struct member *m, u32 len)
 {
-	bool wake;
+	const struct vr *vr = &m->vr;
+	bool wake, is_long = len > vr->geo.slot_stride - EUROPA_HEADROOM;
 
+	if (likely(is_long ? vr->nfree_runs : vr->nfree_slots))
+		return;
 	pool_turn(&m->vr, VR_BATCH, &wake);
 	if (wake)
 		member_ring(m);
@@ -109,12 +112,12 @@ bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush)
 	int slot = -1;
 
 	spin_lock(&m->lock);
-	if (unlikely(!vr->nfree_slots))
-		fetch_free_slots(m);
-	if (unlikely(!known))
-		vr_drop(vr, port->vnic, EUROPA_DROP_RX_TOO_LONG, 1);
-	else
+	if (likely(known)) {
+		fetch_free_slots(m, meta.len);
 		slot = rx_slot(vr, port->vnic, meta.len);
+	} else {
+		vr_drop(vr, port->vnic, EUROPA_DROP_RX_TOO_LONG, 1);
+	}
 	if (likely(slot >= 0)) {
 		if (likely(copy_frame(skb, rx_data(vr, slot), meta.len, tag))) {
 			rx_put(vr, port->vnic, slot, &meta);

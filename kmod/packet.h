@@ -13,16 +13,16 @@ struct sk_buff;
 			 NETIF_F_TSO_ECN | NETIF_F_HW_VLAN_CTAG_TX | NETIF_F_HW_VLAN_STAG_TX)
 
 /*
- * One frame to the VR behind the port, if it takes it; skb->data is its Ethernet header, and it stays the caller's. `flush`: nothing follows at
- * once, so it is published now. Softirqs off.
+ * One frame to the VR behind the port, if it takes it; skb->data is its Ethernet header, and it stays the caller's.
+ * `flush`: nothing follows at once, so it is published now. Softirqs off.
  */
 bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush);
 /* The same for a frame that may want segmenting first. */
 void packet_deliver_any(struct port *port, struct sk_buff *skb);
 
 /*
- * A frame of the VR as a fresh sk_buff, whose data is the Ethernet header; nothing of it is the VR's memory any more. NULL: counted as a
- * drop. Softirqs off.
+ * A frame of the VR as a fresh sk_buff, whose data is the Ethernet header; nothing of it is the VR's memory any more.
+ * NULL: counted as a drop. Softirqs off.
  */
 struct sk_buff *packet_build(struct port *port, const struct tx_frame *frame, struct net_device *dev);
 

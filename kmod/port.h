@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A port is what a vNIC is attached to. Its kind is chosen once, when the vNIC is attached; from then on the worker knows only the functions
- * below, each called with a batch.
+ * A port is what a vNIC is attached to. Its kind is chosen once, when the vNIC is attached; from then on the worker
+ * knows only the functions below, each called with a batch.
  *
  *   in:   somebody calls packet_deliver() (an own device, a shared NIC, another VR), or receive() is called (a generator)
  *   out:  send()
  *
  * Frames are copied at a port, in both directions, and never lent: when send() returns, the slots are free.
  *
- * send, receive: RCU, softirqs off, member->lock not held. close: RTNL; the port is out of ports[] already, but readers may still have it until
- * a grace period has passed, so it frees itself accordingly.
+ * send, receive: RCU, softirqs off, member->lock not held. close: RTNL; the port is out of ports[] already, but
+ * readers may still have it until a grace period has passed, so it frees itself accordingly.
  */
 #ifndef EUROPA_PORT_H
 #define EUROPA_PORT_H
@@ -47,8 +47,8 @@ void port_set_up(struct port *port, bool up);
 void port_drop(struct port *port, enum europa_drop cause, unsigned int n);
 
 /*
- * Makes the port that `attach` asks for, and publishes it; *attach comes back as things are. RTNL. An address for the VR's side is in
- * attach->mac already.
+ * Makes the port that `attach` asks for, and publishes it; *attach comes back as things are. RTNL. An address for the
+ * VR's side is in attach->mac already.
  */
 int port_attach(struct member *member, struct europa_attach *attach, struct report *report);
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A net device of the vNIC's own, as one end of a cable whose other end is in the VR: what the host sends by it the VR receives, and the other
- * way round. Every tool of Linux can use it: a bridge, a namespace, tc, tcpdump.
+ * A net device of the vNIC's own, as one end of a cable whose other end is in the VR: what the host sends by it the
+ * VR receives, and the other way round. Every tool of Linux can use it: a bridge, a namespace, tc, tcpdump.
  *
- * The port is the device's private part and ends with it. A device that is removed by somebody else (ip link del, the end of its namespace)
- * takes itself out of ports[] in ndo_uninit; unregistering waits for whoever is in ndo_start_xmit, and frees after a grace period, so that the
- * worker, which finds ports under RCU, is done with it as well.
+ * The port is the device's private part and ends with it. A device that is removed by somebody else (ip link del, the
+ * end of its namespace) takes itself out of ports[] in ndo_uninit; unregistering waits for whoever is in
+ * ndo_start_xmit, and frees after a grace period, so that the worker, which finds ports under RCU, is done with it as
+ * well.
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
@@ -235,7 +236,7 @@ static void choose_name(const struct member *m, unsigned int vnic, char *name)
 	int room = IFNAMSIZ - 1 - snprintf(tail, sizeof(tail), "-v%u", vnic);
 
 	if (strlen(m->name) <= room)
-		snprintf(name, IFNAMSIZ, "%s%s", m->name, tail);
+		snprintf(name, IFNAMSIZ, "%.*s%s", room, m->name, tail);
 	else
 		snprintf(name, IFNAMSIZ, "%.*s~%04x%s", room - 5, m->name, jhash(m->name, strlen(m->name), 0) & 0xffff, tail);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A port without any network: it copies frames from a template into as many slots as the VR's rx ring takes, and copies what the VR sends into
- * a scratch frame. What passes here is the hand-off alone: the copies, the rings, the checks.
+ * A port without any network: it copies frames from a template into as many slots as the VR's rx ring takes, and
+ * copies what the VR sends into a scratch frame. What passes here is the hand-off alone: the copies, the rings, the
+ * checks.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>

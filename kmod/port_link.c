@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two VRs joined directly: what one sends is copied into the other's pool. Either may ask first; the link is up while both ports are there, and
- * whoever is left alone sends into nothing until the other one is back.
+ * Two VRs joined directly: what one sends is copied into the other's pool. Either may ask first; the link is up while
+ * both ports are there, and whoever is left alone sends into nothing until the other one is back.
  */
 #include <linux/etherdevice.h>
 #include <linux/ktime.h>
@@ -56,9 +56,13 @@ static void link_send(struct port *port, const struct tx_frame *const *frames, u
 		return;
 	}
 	m = other->port.member;
-	spin_lock(&m->lock);
-	for (i = 0; i < n; i++)
+	/* Not for all of them at once: they may be super-packets, and others wait for the lock. */
+	for (i = 0; i < n; i++) {
+		spin_lock(&m->lock);
 		lost += !copy_frame(&m->vr, other->port.vnic, frames[i], now_us);
+		spin_unlock(&m->lock);
+	}
+	spin_lock(&m->lock);
 	if (rx_flush(&m->vr, other->port.vnic))
 		member_ring(m);
 	spin_unlock(&m->lock);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pages are taken from the memfd's page cache one by one and mapped beside each other, as graphics drivers do with their objects. That
- * needs no mapping in any process, so it doesn't matter what a VR does to its own; and because SHRINK and SEAL are on, no page can be
- * truncated away. A hole can still be punched: then the file gets another page at that place, the switch goes on with the one that it holds,
- * and a VR that does this to itself talks to nobody there. Nothing of it can hurt the switch.
+ * The pages are taken from the memfd's page cache one by one and mapped beside each other, as graphics drivers do
+ * with their objects. That needs no mapping in any process, so it doesn't matter what a VR does to its own; and
+ * because SHRINK and SEAL are on, no page can be truncated away. A hole can still be punched: then the file gets
+ * another page at that place, the switch goes on with the one that it holds, and a VR that does this to itself talks
+ * to nobody there. Nothing of it can hurt the switch.
  */
 #include "region.h"
 
@@ -77,27 +78,27 @@ static void unaccount(struct region *region)
 
 /* ---- pages ---- */
 
-static void flush_batch(struct pagevec *batch)
+static void flush_batch(struct folio_batch *batch)
 {
-	check_move_unevictable_pages(batch);
-	__pagevec_release(batch);
+	check_move_unevictable_folios(batch);
+	folio_batch_release(batch);
 }
 
 /* The first n pages; what the switch wrote is in them, so none may be taken for clean. */
 static void release_pages_of(struct region *region, unsigned long n)
 {
-	struct pagevec batch;
+	struct folio_batch batch;
 	unsigned long i;
 
 	mapping_clear_unevictable(region->file->f_mapping);
-	pagevec_init(&batch);
+	folio_batch_init(&batch);
 	for (i = 0; i < n; i++) {
 		set_page_dirty(region->pages[i]);
-		if (!pagevec_add(&batch, region->pages[i]))
+		if (!folio_batch_add(&batch, page_folio(region->pages[i])))
 			flush_batch(&batch);
 		cond_resched();
 	}
-	if (pagevec_count(&batch))
+	if (folio_batch_count(&batch))
 		flush_batch(&batch);
 }
 

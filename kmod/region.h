@@ -20,8 +20,9 @@ struct region {
 };
 
 /*
- * Checks the descriptor as a stranger's (a memfd of `size` bytes, sealed against resizing, open for reading and writing), pins and maps
- * it. Pages that aren't there yet are charged to `memcg` (NULL: the caller's). Nothing is held where this fails.
+ * Checks the descriptor as a stranger's (a memfd of `size` bytes, sealed against resizing, open for reading and
+ * writing), pins and maps it. Pages that aren't there yet are charged to `memcg` (NULL: the caller's). Nothing is
+ * held where this fails.
  */
 int region_pin(struct region *region, int fd, u64 size, struct mem_cgroup *memcg, const char *what, struct report *report);
 void region_unpin(struct region *region);

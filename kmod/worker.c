@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The worker's round: send what the VR has posted, take back what it dropped, keep the alloc ring topped up, ring the doorbell. While there
- * is work the worker polls, a little longer when there is none, then it announces that it sleeps, and the VR kicks it. It is a thread, and
- * not a softirq, because a doorbell is a pipe and writing to one can sleep, and because a thread can be in the VR's control group: what
- * a VR has the switch do is paid for by the VR.
+ * The worker's round: send what the VR has posted, take back what it dropped, keep the alloc ring topped up, ring the
+ * doorbell. While there is work the worker polls, a little longer when there is none, then it announces that it
+ * sleeps, and the VR kicks it. It is a thread, and not a softirq, because a doorbell is a pipe and writing to one can
+ * sleep, and because a thread can be in the VR's control group: what a VR has the switch do is paid for by the VR.
  *
- * The kick is watched by an entry in the pipe's wait queue, as irqfd watches an eventfd: no thread waits in read(2), so none has to be
- * got out of there when the registration ends.
+ * The kick is watched by an entry in the pipe's wait queue, as irqfd watches an eventfd: no thread waits in read(2),
+ * so none has to be got out of there when the registration ends.
  */
 #include "worker.h"
 
@@ -145,7 +145,7 @@ static void ring_doorbell(struct member *m)
 static void drain_kick(struct member *m)
 {
 	loff_t nowhere = 0;
-	char bytes[64];
+	char bytes[256];
 
 	if (!test_bit(MEMBER_KICKED, &m->flags) || !test_and_clear_bit(MEMBER_KICKED, &m->flags))
 		return;

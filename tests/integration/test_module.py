@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-The kernel module by itself: what /dev/europa takes and refuses, and that it gives everything back, whoever dies and in which order. Runs where the
-suite runs on the module; everything that both switches have is in the other files.
+The kernel module by itself: what /dev/europa takes and refuses, and that it gives everything back, whoever dies and in which order.
+Runs where the suite runs on the module; everything that both switches have is in the other files.
 """
 import errno
 import fcntl
@@ -111,7 +111,8 @@ def test_descriptors_are_checked():
 @pytest.mark.parametrize("changes, says", [
     (dict(name=b""), "no name"), (dict(name=b"../x"), "no name"), (dict(name=b"a\nb"), "no name"), (dict(name=b"x" * 64), "no name"),
     (dict(flags=2), "flags"), (dict(flags=1), "adopt"), (dict(pid=1), "no child"), (dict(pid=-5), "no child"), (dict(size=3), "bytes"),
-    (dict(size=1 << 31), "bytes"), (dict(geometry=geometry(nslots=1)), "slots"), (dict(geometry=struct.pack("<8I", *[0xffffffff] * 8)), "vNICs"),
+    (dict(size=1 << 31), "bytes"), (dict(geometry=geometry(nslots=1)), "slots"),
+    (dict(geometry=struct.pack("<8I", *[0xffffffff] * 8)), "vNICs"),
 ])
 def test_a_registration_that_cannot_be(changes, says):
     fds = region_fds()

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tests/vm/check.sh [PYTEST-ARGUMENTS]: the integration suite on the kernel module, in an emulated machine with Debian's kernel. Builds nothing but the
-# module. Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed.
+# tests/vm/check.sh [PYTEST-ARGUMENTS]: the integration suite on the kernel module, in an emulated machine with Debian's kernel. Builds
+# nothing but the module. Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed.
 #
-# A test fails where the kernel's log gets a warning while it runs (tests/integration/conftest.py), and all of it fails where one is there at the
-# end, or where the module can't be unloaded. Emulation is slow: tests of seconds take minutes, so what is about time or about the commands' texts alone
-# is left to the suite on europad.
+# A test fails where the kernel's log gets a warning while it runs (tests/integration/conftest.py), and all of it fails where one is there at
+# the end, or where the module can't be unloaded. Emulation is slow: tests of seconds take minutes, so what is about time or about the
+# commands' texts alone is left to the suite on europad.
 set -u
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/../.." || exit 1
@@ -61,7 +61,8 @@ cd $root
 for m in veth bridge tun; do modprobe \$m; done
 insmod $module/europa.ko || exit 1
 export EUROPA_SWITCH=kmod EUROPA_MODULE=$module/europa.ko EUROPA_TEST_DEADLINE=90 O=$O PYTHONDONTWRITEBYTECODE=1
-/usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=10 --junit-xml=/vmshare/vm.xml $tests
+/usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=10 \\
+	--junit-xml=/vmshare/vm.xml $tests
 rmmod europa && touch /vmshare/unloaded
 END
 rm -f "$share"/{vm.xml,unloaded}
