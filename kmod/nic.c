@@ -19,6 +19,7 @@
 
 #include "packet.h"
 #include "report.h"
+#include "rules.h"
 
 #define LOOK_MAX 128u           /* bytes of a frame that a rule may need */
 #define MACS 1024               /* places for the addresses of the vNICs: a hash table a quarter full at most */
@@ -26,6 +27,7 @@
 struct view {
 	struct rcu_head rcu;
 	struct classifier *classifier;
+	unsigned int filters;           /* among the rules */
 	struct port *targets[CLASSIFY_MAX_TARGETS];
 	u64 macs[MACS];                 /* address << 16 | 1, 0: nothing */
 	unsigned long memory[];         /* the classifier's */
@@ -94,26 +96,22 @@ static int fill_view(struct view *view, const struct nic *nic)
 		if (r < 0)
 			return r;
 		put_mac(view, nic->rules[i].mac);
+		view->filters += nic->rules[i].kind == RULE_FILTER;
 		view->targets[i] = nic->targets[i];
 	}
 	return 0;
 }
 
-static bool no_filter(const void *filter, const u8 *frame, u32 len)
-{
-	return false;
-}
-
 /* What is in nic->targets and nic->rules is in force when this returns 0; else nothing has changed. */
-static int renew_view(struct nic *nic)
+static int renew_view(struct nic *nic, gfp_t gfp)
 {
 	struct view *old = rtnl_dereference(nic->view);
-	struct view *view = kvzalloc(sizeof(*view) + classifier_memory(), GFP_KERNEL_ACCOUNT);
+	struct view *view = kvzalloc(sizeof(*view) + classifier_memory(), gfp);
 	int r;
 
 	if (!view)
 		return -ENOMEM;
-	view->classifier = classifier_init(view->memory, no_filter);
+	view->classifier = classifier_init(view->memory, rule_run_filter);
 	r = fill_view(view, nic);
 	if (r < 0) {
 		kvfree(view);
@@ -148,7 +146,7 @@ static struct nic *make_nic(struct net_device *dev, struct report *report)
 	struct nic *nic = kvzalloc(sizeof(*nic), GFP_KERNEL_ACCOUNT);
 	int r;
 
-	if (!nic || renew_view(nic) < 0) {
+	if (!nic || renew_view(nic, GFP_KERNEL_ACCOUNT) < 0) {
 		kvfree(nic);
 		fail(report, ENOMEM, "no memory for device \"%s\"", dev->name);
 		return NULL;
@@ -230,30 +228,53 @@ int nic_join(struct nic *nic, struct port *port, struct rule *rule)
 	rule->target = i;
 	nic->rules[i] = *rule;
 	nic->targets[i] = port;
-	r = renew_view(nic);
+	r = renew_view(nic, GFP_KERNEL_ACCOUNT);
 	if (r < 0)
 		nic->targets[i] = NULL;
 	return r;
 }
 
-/* Where there is no memory for a new view, the port goes from the one that there is: its rules then lead to nobody. */
+/* Leaving can't fail: a view that still names the port would outlive it. */
 void nic_leave(struct nic *nic, struct port *port, const struct rule *rule)
 {
 	nic->targets[rule->target] = NULL;
-	if (renew_view(nic) < 0)
-		WRITE_ONCE(rtnl_dereference(nic->view)->targets[rule->target], NULL);
+	WARN_ON_ONCE(renew_view(nic, GFP_KERNEL | __GFP_NOFAIL) < 0);
 }
 
 /* ---- receive ---- */
 
-static u32 whose(const struct view *view, const struct sk_buff *skb, u16 *targets)
+static u32 look(const struct view *view, struct sk_buff *skb, int tci, u16 *targets)
 {
 	u8 bytes[LOOK_MAX];
 	u32 len = min(skb->len, LOOK_MAX);
 	const u8 *frame = skb_header_pointer(skb, 0, len, bytes);
-	int tci = skb_vlan_tag_present(skb) ? skb_vlan_tag_get(skb) : -1;
 
+	rule_look_at(skb);
 	return frame ? classify(view->classifier, frame, len, tci, targets) : 0;
+}
+
+/* A filter is written for frames as they are on the wire: with their tag. */
+static u32 look_at_tagged(const struct view *view, struct sk_buff *skb, u16 *targets)
+{
+	struct sk_buff *whole = skb_clone(skb, GFP_ATOMIC);
+	u32 n;
+
+	if (whole)
+		whole = __vlan_hwaccel_push_inside(whole);
+	if (!whole)
+		return 0;
+	n = look(view, whole, -1, targets);
+	consume_skb(whole);
+	return n;
+}
+
+static u32 whose(const struct view *view, struct sk_buff *skb, u16 *targets)
+{
+	if (likely(!skb_vlan_tag_present(skb)))
+		return look(view, skb, -1, targets);
+	if (view->filters)
+		return look_at_tagged(view, skb, targets);
+	return look(view, skb, skb_vlan_tag_get(skb), targets);
 }
 
 /* How many got it. */

@@ -218,7 +218,8 @@ static void device_setup(struct net_device *dev)
 	dev->ethtool_ops = &ethtool_ops;
 	dev->rtnl_link_ops = &link_ops;
 	dev->needs_free_netdev = true;
-	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE | IFF_NO_QUEUE;
+	/* No netpoll: it would transmit in hard interrupts, where a member's lock may not be taken. */
+	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE | IFF_NO_QUEUE | IFF_DISABLE_NETPOLL;
 	dev->tx_queue_len = 0;
 	dev->min_mtu = ETH_MIN_MTU;
 	dev->max_mtu = ETH_MAX_MTU;

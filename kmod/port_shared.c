@@ -30,6 +30,9 @@ static void shared_close(struct port *port, struct list_head *dying)
 
 	nic_leave(s->nic, port, &s->rule);
 	nic_put(s->nic);
+	if (s->rule.kind == RULE_FILTER)
+		synchronize_rcu();
+	rule_release(&s->rule);
 	kfree_rcu(port, rcu);
 }
 
@@ -70,6 +73,8 @@ int port_shared_open(struct member *m, struct europa_attach *attach, struct repo
 	s->port.member = m;
 	s->port.vnic = attach->vnic;
 	r = rule_parse(attach->rule, &s->rule, report);
+	if (r == 0)
+		r = rule_load_filter(&s->rule, attach, report);
 	if (r < 0)
 		goto free;
 	s->nic = nic_get(m, attach->device, report);
@@ -90,6 +95,7 @@ int port_shared_open(struct member *m, struct europa_attach *attach, struct repo
 put_nic:
 	nic_put(s->nic);
 free:
+	rule_release(&s->rule);
 	kfree(s);
 	return r;
 }

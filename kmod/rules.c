@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "rules.h"
 
+#include <linux/err.h>
+#include <linux/filter.h>
 #include <linux/inet.h>
 #include <linux/kernel.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
+#include <linux/europa.h>
 #include "report.h"
 
 #define BLANK " \t"
@@ -101,10 +106,50 @@ static int parse_ip(const char *word, struct rule *rule, struct report *report)
 		    rule->address, rule->prefix_len);
 }
 
-static int parse_filter(const char *word, struct rule *rule, struct report *report)
+/* ---- filters ---- */
+
+static DEFINE_PER_CPU(struct sk_buff *, looked_at);
+
+int rule_load_filter(struct rule *rule, const struct europa_attach *attach, struct report *report)
 {
-	return fail(report, EOPNOTSUPP, "rule \"filter %s\": the kernel module has no filters; --switch user has", word);
+	struct sock_fprog_kern program = { .len = attach->filter_len };
+	struct bpf_prog *loaded;
+	int r;
+
+	if (rule->kind != RULE_FILTER)
+		return 0;
+	if (!attach->filter_len || attach->filter_len > BPF_MAXINSNS)
+		return fail(report, EINVAL, "rule \"%s\": it came with %u instructions; 1 to %u are to be compiled from it", attach->rule,
+			    attach->filter_len, BPF_MAXINSNS);
+	program.filter = memdup_user(u64_to_user_ptr(attach->filter), attach->filter_len * sizeof(*program.filter));
+	if (IS_ERR(program.filter))
+		return fail(report, -PTR_ERR(program.filter), "rule \"%s\": its instructions can't be read", attach->rule);
+	r = bpf_prog_create(&loaded, &program);
+	kfree(program.filter);
+	if (r < 0)
+		return fail(report, -r, "rule \"%s\": the kernel refuses its instructions: errno %d", attach->rule, -r);
+	rule->filter = loaded;
+	return 0;
 }
+
+void rule_release(struct rule *rule)
+{
+	if (rule->kind == RULE_FILTER && rule->filter)
+		bpf_prog_destroy((struct bpf_prog *)rule->filter);
+	rule->filter = NULL;
+}
+
+void rule_look_at(struct sk_buff *skb)
+{
+	this_cpu_write(looked_at, skb);
+}
+
+bool rule_run_filter(const void *filter, const u8 *frame, u32 len)
+{
+	return bpf_prog_run_clear_cb(filter, this_cpu_read(looked_at)) != 0;
+}
+
+/* ---- the text ---- */
 
 static const struct {
 	const char *word;
@@ -117,17 +162,17 @@ static const struct {
 	{ "ip",        RULE_IP,        parse_ip },
 	{ "udp",       RULE_UDP,       parse_udp },
 	{ "vxlan",     RULE_VXLAN,     parse_vxlan },
-	{ "filter",    RULE_FILTER,    parse_filter },
+	{ "filter",    RULE_FILTER,    NULL },
 };
 
-/* What follows the first word: one word. */
+/* What follows the first word: one word, but all the rest for a filter, which is compiled elsewhere. */
 static int parse_rest(unsigned int k, char *rest, struct rule *rule, struct report *report)
 {
 	char *more;
 
 	rest += strspn(rest, BLANK);
 	if (kinds[k].kind == RULE_FILTER)
-		return parse_filter(rest, rule, report);
+		return *rest ? 0 : fail(report, EINVAL, "rule \"filter\": of what?");
 	more = rest + strcspn(rest, BLANK);
 	if (more[strspn(more, BLANK)] || (*rest && !kinds[k].parse))
 		return fail(report, EINVAL, "rule \"%s %s\": that is too much", kinds[k].word, rest);

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pcap/pcap.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "runtime/cleanup.h"
+#include "runtime/engine/rules.h"
 #include "runtime/error.h"
 
 static int open_device(void)
@@ -70,6 +72,30 @@ int kernel_register(const struct region *region, const char *name, unsigned flag
 	return r;
 }
 
+/* What is compiled here; the kernel reads the rest of a rule by itself, and says what is wrong with it in the same words. */
+static int attach(int fd, struct europa_attach *attach, struct error *e)
+{
+	const struct bpf_program *program;
+	struct rule rule = { .kind = RULE_MAC };
+	int r = 0;
+
+	attach->rule[sizeof attach->rule - 1] = '\0';
+	if (attach->kind == EUROPA_PORT_SHARED)
+		r = rule_parse(attach->rule, &rule, e);
+	if (r < 0)
+		return context(e, "vNIC %u", attach->vnic);
+	if (rule.kind == RULE_FILTER) {
+		program = rule.filter;
+		attach->filter_len = program->bf_len;
+		attach->filter = (uintptr_t)program->bf_insns;
+	}
+	r = call(fd, EUROPA_IOC_ATTACH, attach, e);
+	rule_release(&rule);
+	attach->filter_len = 0;
+	attach->filter = 0;
+	return r;
+}
+
 int kernel_ask(int fd, const struct europa_request *request, struct europa_reply *reply, struct error *e)
 {
 	struct europa_request argument = *request;
@@ -78,7 +104,7 @@ int kernel_ask(int fd, const struct europa_request *request, struct europa_reply
 	memset(reply, 0, sizeof *reply);
 	switch (request->verb) {
 	case EUROPA_ATTACH:
-		r = call(fd, EUROPA_IOC_ATTACH, &argument.attach, e);
+		r = attach(fd, &argument.attach, e);
 		reply->attach = argument.attach;
 		break;
 	case EUROPA_DETACH:

@@ -3,6 +3,7 @@
 The kernel module by itself: what /dev/europa takes and refuses, and that it gives everything back, whoever dies and in which order.
 Runs where the suite runs on the module; everything that both switches have is in the other files.
 """
+import ctypes
 import errno
 import fcntl
 import os
@@ -12,12 +13,14 @@ import struct
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Dot1Q, Ether
 
 from conftest import command, wait_for
-from test_switch import Driver, frame, geometry, memfd, region_fds, same, switch        # noqa: F401 (a fixture)
+from test_switch import A, B, Driver, frame, geometry, memfd, region_fds, same, switch        # noqa: F401 (a fixture)
 
 REGISTER, ATTACH, DETACH, QUIESCE, REFRESH, WHY = 1, 2, 3, 4, 5, 0x10
-SIZES = {REGISTER: 136, ATTACH: 640, DETACH: 8, QUIESCE: 8, WHY: 256}
+SIZES = {REGISTER: 136, ATTACH: 632, DETACH: 8, QUIESCE: 8, WHY: 256}
 
 
 def number(verb, size=None, kind=3):
@@ -310,11 +313,34 @@ def test_the_mtu_is_the_cables(switch):
     wait_for(lambda: vr.stats(0).get("tx_too_long") == 1, "the frame to be counted")
 
 
-def test_a_filter_is_refused_by_name(switch):
-    switch.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire")
-    vr = Driver(switch, switch.stem + "0", "none", "shared=nic,filter tcp port 80")
-    assert vr.said.startswith("error ") and "filter tcp port 80" in vr.said and "--switch user" in vr.said
-    vr.child.wait(20)
+def test_a_filter_sees_the_tag_in_its_place(switch):
+    switch.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", switch.a.name)
+    switch.home.ip("link", "set", "nic", "up")
+    switch.a.ip("link", "set", "wire", "up")
+    wire = switch.wire(switch.a, "wire")
+    vr, other = switch.vr("drop", "shared=nic,filter vlan 7 and udp port 80"), switch.vr("drop", "shared=nic,filter udp port 80")
+    wait_for(lambda: vr.up(0) and other.up(0), "carrier")
+    for tag in ([], [Dot1Q(vlan=7)], [Dot1Q(vlan=8)]):
+        headers = Ether(src=A, dst=B)
+        for layer in tag:
+            headers /= layer
+        wire.send(headers / IP(dst="192.0.2.1") / UDP(dport=80) / bytes(30))
+    wait_for(lambda: vr.stats(0)["rx_packets"] == 1 and other.stats(0)["rx_packets"] == 1, "one frame for each")
+
+
+@pytest.mark.parametrize("program", [b"", b"\xff" * 8, b"\x06\0\0\0\xff\xff\0\0" * 5000])
+def test_a_filter_that_is_none_is_refused(program):
+    fds = region_fds()
+    code = ctypes.create_string_buffer(program)
+    attach = bytearray(632)
+    struct.pack_into("<III", attach, 0, 632, 0, 1)
+    attach[20:22], attach[104:116] = b"lo", b"filter tcp\0\0"
+    struct.pack_into("<IIQ", attach, 616, len(program) // 8, 0, ctypes.addressof(code))
+    with Device() as device:
+        assert device.register(fds, geometry=struct.pack("<8I", 1, 64, 0, 32, 2112, 16, 64, 0))[0] == 0
+        error, why = device.call(ATTACH, attach)
+        assert error == errno.EINVAL, why
+    close(fds)
 
 
 def test_a_bridged_device_is_not_shared(switch):

@@ -341,6 +341,9 @@ struct europa_attach {             /* in: all but mac/device where zero; out: ma
 	char  peer[64];            /* VR: the other VR's name; GENERATOR: arguments, "size=64" */
 	__u32 peer_vnic;           /* VR */
 	char  rule[512];           /* SHARED: text, "" is "mac"; see europa-run(1) for the grammar */
+	__u32 filter_len;          /* /dev/europa, rule "filter ...": instructions of the compiled expression */
+	__u32 reserved;
+	__u64 filter;              /* address of its struct sock_filter[filter_len] in the caller's memory */
 };
 
 struct europa_detach {
