@@ -8,6 +8,7 @@
 #include <linux/virtio_net.h>
 
 #include "compat.h"
+#include "trace.h"
 
 #define HEADROOM        256u            /* for tunnels, and whatever the frame meets on its way */
 #define LINEAR          256u            /* bytes of a long frame that are in one piece: all headers are */
@@ -129,6 +130,7 @@ bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush)
 	if ((flush || vr->rx_pending[port->vnic] >= VR_BATCH) && rx_flush(vr, port->vnic))
 		member_ring(m);
 	spin_unlock(&m->lock);
+	trace_europa_receive(m, port->vnic, skb->len, slot);
 	return slot >= 0;
 }
 

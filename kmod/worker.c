@@ -23,6 +23,7 @@
 #include "member.h"
 #include "port.h"
 #include "report.h"
+#include "trace.h"
 
 #define ROUND_BUDGET    256u            /* frames a round and direction: then somebody else may have the CPU */
 #define SPIN_NS         30000u          /* without work, before going to sleep */
@@ -65,6 +66,7 @@ static unsigned int transmit(struct member *m, unsigned int vnic, unsigned int b
 	spin_lock(&m->lock);
 	n = tx_take(&m->vr, vnic, m->frames, min_t(u32, budget, VR_BATCH), &looked);
 	spin_unlock(&m->lock);
+	trace_europa_transmit(m, vnic, looked, n);
 
 	for (i = 0; i < n; i++)
 		ports |= m->frames[i].ports;
@@ -198,8 +200,11 @@ static void awake(struct member *m)
 static void sleep_until_work(struct member *m)
 {
 	set_current_state(TASK_IDLE);
-	if (!announce(m) && !READ_ONCE(m->flags) && !kthread_should_stop())
+	if (!announce(m) && !READ_ONCE(m->flags) && !kthread_should_stop()) {
+		trace_europa_sleep(m, true);
 		schedule();
+		trace_europa_sleep(m, false);
+	}
 	__set_current_state(TASK_RUNNING);
 	awake(m);
 }
