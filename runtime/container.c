@@ -244,18 +244,28 @@ static void name_device(const char *name, unsigned n, char device[16])
 		return;
 	for (const char *p = name; *p; p++)
 		hash = (hash ^ (uint8_t)*p) * 16777619u;
-	snprintf(device, 16, "%.6s%05x-v%u", name, hash & 0xfffffu, n);
+	snprintf(device, 16, "%.6s%05x-v%u", name, hash & 0xfffffu, n % 100);
 }
 
+/* As it was typed. */
 static char *describe_link(const struct vr_vnic *vnic)
 {
+	const char *target = vnic->target ? vnic->target : "", *rule = vnic->rule ? vnic->rule : "";
 	char *text = NULL;
+	int length;
 
-	if (!vnic->target)
+	switch (vnic->kind) {
+	case EUROPA_PORT_DEVICE:
 		return NULL;
-	if (asprintf(&text, "%s%s%s", vnic->target, vnic->rule ? "," : "", vnic->rule ? vnic->rule : "") < 0)
-		return NULL;
-	return text;
+	case EUROPA_PORT_NONE:
+		return strdup("none");
+	case EUROPA_PORT_GENERATOR:
+		length = asprintf(&text, "generator%s%s", *target ? ":" : "", target);
+		break;
+	default:
+		length = asprintf(&text, "%s%s%s", target, *rule ? "," : "", rule);
+	}
+	return length < 0 ? NULL : text;
 }
 
 static int attach_vnics(struct container *c, struct error *e)
@@ -311,8 +321,8 @@ static void drop_init(struct container *c)
 }
 
 /*
- * Where a process is born in its group (v2), it makes its root in there as well. That takes more than the quota of a period, often, so
- * the quota waits until it is made; on v1 it enters late instead.
+ * Where a process is born in its group (v2), it makes its root in there as well. That takes more than the quota of a
+ * period, often, so the quota waits until it is made; on v1 it enters late instead.
  */
 static int make_cgroup(struct container *c, struct error *e)
 {
@@ -335,7 +345,7 @@ static int set_quota(struct container *c, struct error *e)
 		.burst_us = c->spec->limits.burst_us,
 	};
 
-	return c->quota_waits ? cgroups_update(c->cgroup, &quota, e) : 0;
+	return cgroups_update(c->cgroup, &quota, e);
 }
 
 static void remove_cgroup(struct container *c)
@@ -344,7 +354,10 @@ static void remove_cgroup(struct container *c)
 
 	if (!c->cgroup)
 		return;
-	/* Process 1 is dead and all others with it; only what has escaped from its pid namespace into the group is left. */
+	/*
+	 * Process 1 is dead and all others with it; only what has escaped from its pid namespace into the group is
+	 * left.
+	 */
 	if (cgroups_destroy(c->cgroup, &busy) && !cgroups_kill(c->cgroup, &ignored))
 		cgroups_destroy(c->cgroup, &ignored);
 	cgroups_close(c->cgroup);
@@ -358,9 +371,10 @@ static int fill_newborn(const struct container *c, struct newborn *n, struct err
 	*n = (struct newborn){
 		.rootfs = &c->rootfs,
 		.hostname = c->spec->hostname ? c->spec->hostname : c->spec->name,
+		.says_built = c->quota_waits,
 		.loopback = c->spec->wide_seccomp,
 		.init = {
-			.image = c->init_image,
+			.image = -1,
 			.handshake = c->handshake[1],
 			.stdio = { -1, -1, -1 },
 			.argv = init_argv(c->spec->args),
@@ -407,6 +421,11 @@ static int spawn(struct container *c, struct error *e)
 	if (cgroup_fd < 0)
 		newborn.cgroup = c->cgroup;
 	c->pid = err ? err : namespace_clone(NAMESPACE_FLAGS, cgroup_fd, &c->pidfd);
+	/* Without clone3() nobody is born in a group. */
+	if (c->pid == -ENOSYS && cgroup_fd >= 0) {
+		newborn.cgroup = c->cgroup;
+		c->pid = namespace_clone(NAMESPACE_FLAGS, -1, &c->pidfd);
+	}
 	if (c->pid == 0) {
 		/* With the supervisor's end open here too, its death would go unnoticed. */
 		close(c->handshake[0]);
@@ -479,19 +498,23 @@ static int map_ids(struct container *c, struct error *e)
 	return err ? err : write_map(process, "gid_map", c->state.uid_base, e);
 }
 
+/* Where the process has failed already, what it says about it is heard by whoever waits for it. */
 static int release_process(struct container *c, struct error *e)
 {
-	struct handshake_message go = { .kind = HANDSHAKE_GO };
-	int err = init_await(c->handshake[0], HANDSHAKE_ARMED, NULL, e);
+	int err = init_send_go(c->handshake[0], c->init_image, e);
 
-	if (err)
-		return err;
-	if (send(c->handshake[0], &go, sizeof go, MSG_NOSIGNAL) != sizeof go)
-		return fail(e, errno, "the VR's process 1");
-	err = init_await(c->handshake[0], HANDSHAKE_BUILT, NULL, e);
+	if (!err && c->quota_waits) {
+		err = init_await(c->handshake[0], HANDSHAKE_BUILT, NULL, e);
+		if (!err)
+			err = set_quota(c, e);
+		if (err)
+			return err;
+	}
 	if (!err)
-		err = set_quota(c, e);
-	return err ? err : init_send_plan(c->handshake[0], c->spec, false, e);
+		err = init_send_plan(c->handshake[0], c->spec, false, e);
+	if (err == -EPIPE)
+		*e = (struct error){ 0 };
+	return err == -EPIPE ? 0 : err;
 }
 
 static int await_exec(struct container *c, struct error *e)
@@ -534,8 +557,9 @@ static int announce(struct container *c, struct error *e)
 {
 	c->state.started_ns = now_ns();
 	c->state.status = VR_RUNNING;
+	/* Where it has ended already, its status waits for the supervisor. */
 	if (process_identify(c->pid, &c->state.init))
-		c->state.init = (struct process_id){ 0 };       /* it has ended already: its status waits for the supervisor */
+		c->state.init = (struct process_id){ 0 };
 	return state_write(&c->state, e);
 }
 
@@ -551,10 +575,11 @@ static const struct step {
 	{ "log", open_log, close_log },
 	{ "region", make_region, drop_region },
 	{ "gather", gather_root, release_root },
-	{ "init-image", copy_init, drop_init },
 	{ "cgroup", make_cgroup, remove_cgroup },
 	{ "clone", spawn, kill_process },
+	/* From here to "release" the process makes its network namespace. */
 	{ "map-ids", map_ids, NULL },
+	{ "init-image", copy_init, drop_init },
 	{ "register", register_region, unregister },
 	{ "attach", attach_vnics, NULL },
 	{ "release", release_process, NULL },

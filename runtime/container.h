@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VR as its supervisor holds it. Starting is a ladder of steps, each of which knows how it is undone (container.c has the
- * table); what ends a VR, or an attempt to start one, is the same ladder downwards.
+ * A VR as its supervisor holds it. Starting is a ladder of steps, each of which knows how it is undone (container.c
+ * has the table); what ends a VR, or an attempt to start one, is the same ladder downwards.
  */
 #ifndef EUROPA_CONTAINER_H
 #define EUROPA_CONTAINER_H
@@ -42,10 +42,16 @@ struct container {
 	int exit_status;           /* of the data plane, once it has ended */
 };
 
-/* Makes the VR that the spec says and starts its data plane. When this fails, nothing is left. spec->name is filled in where it was empty. */
+/*
+ * Makes the VR that the spec says and starts its data plane. When this fails, nothing is left. spec->name is filled
+ * in where it was empty.
+ */
 int container_start(struct container *c, struct vr_spec *spec, struct error *e);
 
-/* The data plane has ended, with c->exit_status: everything is given back, and the state says so, or is gone too where the spec says --rm. */
+/*
+ * The data plane has ended, with c->exit_status: everything is given back, and the state says so, or is gone too
+ * where the spec says --rm.
+ */
 void container_end(struct container *c);
 
 /* The exit status of process 1, which has ended. */

@@ -10,7 +10,10 @@
 
 #include "runtime/error.h"
 
-/* Descriptors may stand above the limit where it was lowered after they were made; not above the kernel's default for it. */
+/*
+ * Descriptors may stand above the limit where it was lowered after they were made; not above the kernel's default for
+ * it.
+ */
 #define FD_CEILING 1048576u
 
 static int close_each(unsigned first)

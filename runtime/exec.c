@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -111,7 +110,8 @@ static int check_running(const struct vr_state *state, struct error *e)
 	if (state->status == VR_PAUSED)
 		return refuse(e, "virtual router \"%s\" is paused: nothing can run in it", state->name);
 	if (state->status != VR_RUNNING || !state->init.pid)
-		return refuse(e, "virtual router \"%s\" is not running, but %s", state->name, state_status_name(state->status));
+		return refuse(e, "virtual router \"%s\" is not running, but %s", state->name,
+			      state_status_name(state->status));
 	return 0;
 }
 
@@ -173,14 +173,10 @@ __attribute__((noreturn)) static void be_third(const struct visit *v)
 
 __attribute__((noreturn)) static void scout(const struct visit *v)
 {
-	struct handshake_message made = { .kind = HANDSHAKE_ARMED };
+	struct handshake_message made = { .kind = HANDSHAKE_MADE };
 	struct error e = { 0 };
-	int pidfd, err = 0;
+	int pidfd, err = namespace_arm(v->init.handshake, &e);
 
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		err = fail(&e, errno, "can't protect the process");
-	if (!err)
-		err = namespace_arm(v->init.handshake, &e);
 	if (!err)
 		err = cgroups_enter(v->cgroup, 0, &e);
 	if (!err && setns(v->vr, VR_NAMESPACES))
@@ -258,7 +254,7 @@ static int visit(struct visit *v, const struct vr_spec *spec)
 	if (pid < 0)
 		return fail(&e, errno, "can't fork"), report(&e, false);
 	/* Where the third one fails at once, that may be heard first. */
-	err = init_await(ends[0], HANDSHAKE_ARMED, &third, &e);
+	err = init_await(ends[0], HANDSHAKE_MADE, &third, &e);
 	if (!err)
 		err = init_await_exec(ends[0], &exec_failed, &e);
 	waitpid(pid, &status, 0);
@@ -332,7 +328,8 @@ int cmd_exec(int argc, char **argv)
 
 	status = descriptors_tidy(&e) ?: parse(&r, argc, argv, &e) ?: sweep_read(r.name, &state, &e);
 	if (!status) {
-		status = check_running(&state, &e) ?: find_confinement(&r, &state, &spec, &e) ?: enter(&r, &state, &spec, &e);
+		status = check_running(&state, &e) ?: find_confinement(&r, &state, &spec, &e) ?:
+			 enter(&r, &state, &spec, &e);
 		state_release(&state);
 		spec_release(&spec);
 	}

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a supervisor and the process that becomes a VR's process 1 say to each other while it starts, over one SOCK_SEQPACKET
- * pair. The supervisor's half is in container.c, the other one in namespace.c until europa-init is executed, and then in
- * shim/init/init.c. europa-exec uses the second part alone.
+ * What a supervisor and the process that becomes a VR's process 1 say to each other while it starts, over one
+ * SOCK_SEQPACKET pair. The supervisor's half is in container.c, the other one in namespace.c until europa-init is
+ * executed, and then in shim/init/init.c. europa-exec uses the second part alone.
  *
  *	supervisor                           the child
  *	                                     arms itself: dies with the supervisor
- *	                                     makes its network namespace
- *	                 <-- ARMED
- *	maps ids, registers the region
- *	                 GO -->
+ *	maps ids, copies europa-init,        makes its network namespace
+ *	registers the region
+ *	                 GO, and the copy -->
  *	                                     hostname, root, pivot_root, cgroup and its namespace
- *	                 <-- BUILT
- *	sets the quota, if it had to wait    executes europa-init
+ *	                 <-- BUILT           where the supervisor waits with the quota for it
+ *	sets the quota
  *	                 struct init_plan -->
- *	                                     drops privilege, forks, executes the data plane
+ *	                                     executes europa-init, drops privilege, forks, executes the data plane
  *	                 <-- end of file     the last copy of its end was closed by that exec
  *
- * Where a step fails, the child says FAILED instead and exits. Either side takes the end of file as the other one's death:
- * a child that gets it before its time exits.
+ * europa-exec's scout says MADE, with the new process's number.
+ *
+ * Where a step fails, the child says FAILED instead and exits. Either side takes the end of file as the other one's
+ * death: a child that gets it before its time exits.
  */
 #ifndef EUROPA_HANDSHAKE_H
 #define EUROPA_HANDSHAKE_H
@@ -28,15 +29,15 @@
 #include <stdint.h>
 
 enum handshake_kind {
-	HANDSHAKE_ARMED = 1,
-	HANDSHAKE_GO,
+	HANDSHAKE_GO = 1,
 	HANDSHAKE_BUILT,
+	HANDSHAKE_MADE,
 	HANDSHAKE_FAILED,
 };
 
 struct handshake_message {
 	uint32_t kind;
-	int32_t code;              /* FAILED: errno */
+	int32_t code;              /* FAILED: errno; MADE: pid */
 	uint32_t exec;             /* FAILED: it was the program itself that couldn't be executed */
 	char text[500];            /* FAILED: struct error's */
 };

@@ -390,8 +390,8 @@ static bool is_usual_mount(const char *type, const char *destination)
 {
 	static const struct { const char *type, *destination; } usual[] = {
 		{ "proc", "/proc" }, { "tmpfs", "/dev" }, { "devpts", "/dev/pts" }, { "tmpfs", "/dev/shm" },
-		{ "mqueue", "/dev/mqueue" }, { "sysfs", "/sys" }, { "cgroup", "/sys/fs/cgroup" }, { "cgroup2", "/sys/fs/cgroup" },
-		{ "tmpfs", "/tmp" },
+		{ "mqueue", "/dev/mqueue" }, { "sysfs", "/sys" }, { "cgroup", "/sys/fs/cgroup" },
+		{ "cgroup2", "/sys/fs/cgroup" }, { "tmpfs", "/tmp" },
 	};
 
 	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
@@ -623,7 +623,8 @@ static int find_bundle(const char *image, char found[PATH_MAX], struct error *e)
 
 	if (snprintf(found, PATH_MAX, "%s", image) < PATH_MAX && is_bundle(found))
 		return 0;
-	if (*image && *image != '/' && snprintf(found, PATH_MAX, "%s/%s", EUROPA_IMAGEDIR, name) < PATH_MAX && is_bundle(found))
+	if (*image && *image != '/' && snprintf(found, PATH_MAX, "%s/%s", EUROPA_IMAGEDIR, name) < PATH_MAX &&
+	    is_bundle(found))
 		return 0;
 	quantity_quote(quoted, sizeof quoted, image);
 	if (stat(image, &st) == 0)

@@ -12,8 +12,8 @@
  *	io.europa.cpu        "25%"     of one CPU
  *	io.europa.seccomp    "tight"   or "wide"
  *
- * The rest of OCI is ignored where that is harmless, and refused where an image would not be what it says: hooks, mounts other than the
- * usual ones, a terminal.
+ * The rest of OCI is ignored where that is harmless, and refused where an image would not be what it says: hooks,
+ * mounts other than the usual ones, a terminal.
  */
 #ifndef EUROPA_IMAGE_H
 #define EUROPA_IMAGE_H
@@ -25,10 +25,10 @@
 struct error;
 
 /*
- * IMAGE is the directory's path, or, where there is none, an installed image's name ("ipfwd", "image/ipfwd"). Fills the spec's
- * image, bundle, rootfs, args, env, cwd, uid, gid, caps, wide_seccomp, hostname, vnics, vnic[].mtu, limits.cpu_permille; and in geometry
- * nslots, slot_stride, ring_size and nruns as the image words them, 0 where it doesn't. The caller calls spec_release, also after
- * an error.
+ * IMAGE is the directory's path, or, where there is none, an installed image's name ("ipfwd", "image/ipfwd"). Fills
+ * the spec's image, bundle, rootfs, args, env, cwd, uid, gid, caps, wide_seccomp, hostname, vnics, vnic[].mtu,
+ * limits.cpu_permille; and in geometry nslots, slot_stride, ring_size and nruns as the image words them, 0 where it
+ * doesn't. The caller calls spec_release, also after an error.
  */
 int image_load(const char *image, struct vr_spec *spec, struct error *e);
 

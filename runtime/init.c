@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "runtime/cleanup.h"
@@ -162,6 +163,45 @@ int init_await(int handshake, unsigned kind, int *code, struct error *e)
 		return fail(e, EPROTO, "the new process said %u instead of %u", message.kind, kind);
 	if (code)
 		*code = message.code;
+	return 0;
+}
+
+int init_send_go(int handshake, int image, struct error *e)
+{
+	struct handshake_message go = { .kind = HANDSHAKE_GO };
+	struct iovec data = { .iov_base = &go, .iov_len = sizeof go };
+	union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control = { 0 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room,
+	};
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+
+	rights->cmsg_level = SOL_SOCKET;
+	rights->cmsg_type = SCM_RIGHTS;
+	rights->cmsg_len = CMSG_LEN(sizeof image);
+	memcpy(CMSG_DATA(rights), &image, sizeof image);
+	if (sendmsg(handshake, &message, MSG_NOSIGNAL) != sizeof go)
+		return fail(e, errno, "the new process");
+	return 0;
+}
+
+int init_await_go(int handshake, int *image, struct error *e)
+{
+	struct handshake_message go = { 0 };
+	struct iovec data = { .iov_base = &go, .iov_len = sizeof go };
+	union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control = { 0 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room,
+	};
+	struct cmsghdr *rights;
+	ssize_t got = recvmsg(handshake, &message, MSG_CMSG_CLOEXEC);
+
+	if (got == 0)
+		_exit(125);             /* the supervisor is gone */
+	rights = CMSG_FIRSTHDR(&message);
+	if (got != sizeof go || go.kind != HANDSHAKE_GO || !rights || rights->cmsg_type != SCM_RIGHTS)
+		return fail(e, got < 0 ? errno : EPROTO, "the supervisor's word to go");
+	memcpy(image, CMSG_DATA(rights), sizeof *image);
 	return 0;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* europa-init as the runtime sees it: a sealed copy of its file, its orders, and how the process that becomes it is prepared. */
+/*
+ * europa-init as the runtime sees it: a sealed copy of its file, its orders, and how the process that becomes it is
+ * prepared.
+ */
 #ifndef EUROPA_RUNTIME_INIT_H
 #define EUROPA_RUNTIME_INIT_H
 
@@ -11,7 +14,8 @@ struct error;
 struct handshake_message;
 
 /*
- * A memfd with europa-init in it, sealed, and for executing only: whoever runs from it can be traced by nobody in the VR, and
+ * A memfd with europa-init in it, sealed, and for executing only: whoever runs from it can be traced by nobody in the
+ * VR, and
  * /proc/PID/exe of it leads to no file of the host.
  */
 int init_image(struct error *e);
@@ -22,10 +26,16 @@ int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, struc
 /* A handshake's two ends, [0] the supervisor's. */
 int init_handshake(int ends[2], struct error *e);
 
-/* Waits until the program runs: 0. Or the failure that the other side reported; *exec_failed: the program was at fault. */
+/*
+ * Waits until the program runs: 0. Or the failure that the other side reported; *exec_failed: the program was at
+ * fault.
+ */
 int init_await_exec(int handshake, bool *exec_failed, struct error *e);
 /* The other side's next message, which must be of this kind; its code, where that is wanted. */
 int init_await(int handshake, unsigned kind, int *code, struct error *e);
+/* GO, with the copy of europa-init that is made meanwhile. */
+int init_send_go(int handshake, int image, struct error *e);
+int init_await_go(int handshake, int *image, struct error *e);
 /* Which exit status of europa-run and europa-exec says what errno does. */
 int init_exec_status(int code);
 

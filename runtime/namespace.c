@@ -47,6 +47,12 @@ int namespace_arm(int handshake, struct error *e)
 {
 	struct pollfd line = { .fd = handshake };
 
+	/*
+	 * No look into a process that is half the host's, half the VR's. A change of uid undoes both this and the
+	 * signal.
+	 */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return fail(e, errno, "can't protect the process");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 		return fail(e, errno, "can't ask for a signal at the supervisor's death");
 	/* A parent that died before that has closed its end already. */
@@ -57,62 +63,60 @@ int namespace_arm(int handshake, struct error *e)
 	return 0;
 }
 
-static int arm(const struct newborn *n, struct error *e)
+static int arm(struct newborn *n, struct error *e)
 {
-	/* No look into this process, which is half the host's, half the VR's. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		return fail(e, errno, "can't protect the process");
 	return namespace_arm(n->init.handshake, e);
 }
 
-/* As late as can be: what it takes to get here would use up the quota of the VR's first period, and then wait for the next. */
-static int enter_cgroup(const struct newborn *n, struct error *e)
+/*
+ * As late as can be: what it takes to get here would use up the quota of the VR's first period, and then wait for the
+ * next.
+ */
+static int enter_cgroup(struct newborn *n, struct error *e)
 {
 	return n->cgroup ? cgroups_enter(n->cgroup, 0, e) : 0;
 }
 
-static int make_network(const struct newborn *n, struct error *e)
+static int make_network(struct newborn *n, struct error *e)
 {
 	return unshare(CLONE_NEWNET) ? fail(e, errno, "can't make a network namespace") : 0;
 }
 
-static int meet_supervisor(const struct newborn *n, struct error *e)
+/* Until then its ids are nobody's. */
+static int await_go(struct newborn *n, struct error *e)
 {
-	struct handshake_message message = { .kind = HANDSHAKE_ARMED };
-
-	if (send(n->init.handshake, &message, sizeof message, MSG_NOSIGNAL) != sizeof message)
-		return fail(e, errno, "the supervisor");
-	return init_await(n->init.handshake, HANDSHAKE_GO, NULL, e);
+	return init_await_go(n->init.handshake, &n->init.image, e);
 }
 
-static int say_built(const struct newborn *n, struct error *e)
+static int say_built(struct newborn *n, struct error *e)
 {
 	struct handshake_message message = { .kind = HANDSHAKE_BUILT };
 
+	if (!n->says_built)
+		return 0;
 	if (send(n->init.handshake, &message, sizeof message, MSG_NOSIGNAL) != sizeof message)
 		return fail(e, errno, "the supervisor");
 	return 0;
 }
 
-static int become_root(const struct newborn *n, struct error *e)
+static int become_root(struct newborn *n, struct error *e)
 {
 	if (setgroups(0, NULL) || setresgid(0, 0, 0) || setresuid(0, 0, 0))
 		return fail(e, errno, "can't become the VR's root");
-	/* The change of uid has disarmed it. */
 	return arm(n, e);
 }
 
-static int hide_cgroup(const struct newborn *n, struct error *e)
+static int hide_cgroup(struct newborn *n, struct error *e)
 {
 	return unshare(CLONE_NEWCGROUP) ? fail(e, errno, "can't make a cgroup namespace") : 0;
 }
 
-static int set_hostname(const struct newborn *n, struct error *e)
+static int set_hostname(struct newborn *n, struct error *e)
 {
 	return sethostname(n->hostname, strlen(n->hostname)) ? fail(e, errno, "hostname \"%s\"", n->hostname) : 0;
 }
 
-static int raise_loopback(const struct newborn *n, struct error *e)
+static int raise_loopback(struct newborn *n, struct error *e)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	auto_close int fd = -1;
@@ -125,18 +129,18 @@ static int raise_loopback(const struct newborn *n, struct error *e)
 	return 0;
 }
 
-static int build_root(const struct newborn *n, struct error *e)
+static int build_root(struct newborn *n, struct error *e)
 {
 	return rootfs_build(n->rootfs, e);
 }
 
 static const struct {
 	const char *name;
-	int (*take)(const struct newborn *n, struct error *e);
+	int (*take)(struct newborn *n, struct error *e);
 } steps[] = {
 	{ "arm", arm },
 	{ "network", make_network },
-	{ "meet", meet_supervisor },
+	{ "await-go", await_go },
 	{ "become-root", become_root },
 	{ "hostname", set_hostname },
 	{ "loopback", raise_loopback },
@@ -146,7 +150,7 @@ static const struct {
 	{ "built", say_built },
 };
 
-void namespace_begin(const struct newborn *n)
+void namespace_begin(struct newborn *n)
 {
 	struct handshake_message message = { .kind = HANDSHAKE_FAILED };
 	struct error e = { 0 };

@@ -8,25 +8,34 @@
 
 struct cgroup_set;
 
-/* All of a VR but the network and cgroup namespaces, which its process makes itself: one in parallel with the supervisor, the
- * other when it is where the namespace is to have its root. */
+/*
+ * All of a VR's but the network and cgroup namespaces, which its process makes itself: one in parallel with the supervisor, the
+ * other when it is where the namespace is to have its root.
+ */
 #define NAMESPACE_FLAGS (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS)
 
 struct newborn {
 	struct cgroup_set *cgroup;         /* to enter; NULL: born there */
 	const struct rootfs *rootfs;
 	const char *hostname;
+	bool says_built;                   /* the quota waits for it */
 	bool loopback;                     /* bring it up: something in there may use sockets */
-	struct init_start init;
+	struct init_start init;            /* its image comes with the word to go */
 };
 
 /* In the new process, in its namespaces but the network's; it shares nothing with its parent but descriptors. */
-__attribute__((noreturn)) void namespace_begin(const struct newborn *newborn);
+__attribute__((noreturn)) void namespace_begin(struct newborn *newborn);
 
-/* Clones with the flags and CLONE_PIDFD, into the control group of that fd where it is not negative. As fork(2), -errno. */
+/*
+ * Clones with the flags and CLONE_PIDFD, into the control group of that fd where it is not negative. As fork(2),
+ * -errno.
+ */
 pid_t namespace_clone(unsigned long long flags, int cgroup_fd, int *pidfd);
 
-/* A process that lives for its parent alone: is killed when that ends; where it has ended already, there is no return. */
+/*
+ * Makes the calling process one that nobody in the VR can trace, and that is killed when its parent ends; where that
+ * has ended already, there is no return. To be repeated after a change of uid.
+ */
 int namespace_arm(int handshake, struct error *e);
 
 #ifdef EUROPA_FAULTS

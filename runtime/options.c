@@ -590,6 +590,17 @@ static const char *find_image(int argc, char **argv)
 	return NULL;
 }
 
+/* A data plane can't see its cgroup: libeuropa measures its spinning by this (shim/wait.c). */
+static int tell_quota(struct vr_spec *spec, struct error *e)
+{
+	char assignment[sizeof "EUROPA_CPU_PERMILLE=4294967295"];
+
+	if (!spec->limits.cpu_permille)
+		return 0;
+	snprintf(assignment, sizeof assignment, "EUROPA_CPU_PERMILLE=%u", spec->limits.cpu_permille);
+	return set_env(spec, assignment, e);
+}
+
 int options_run(int argc, char **argv, struct vr_spec *spec, struct error *e)
 {
 	struct request r = { .spec = spec };
@@ -617,7 +628,9 @@ int options_run(int argc, char **argv, struct vr_spec *spec, struct error *e)
 		err = complete_geometry(&r, e);
 	if (!err)
 		err = check_vnics(&r, e);
-	return err ? err : check_quota(&spec->limits, e);
+	if (!err)
+		err = check_quota(&spec->limits, e);
+	return err ? err : tell_quota(spec, e);
 }
 
 void options_name_stem(const char *image, char stem[VR_NAME_MAX])

@@ -12,8 +12,8 @@ struct error;
 bool capability_number(const char *name, unsigned *number);
 
 /*
- * Of the capabilities that an image asks for (bit n: capability n), those that any VR may have. They count in the VR's own
- * namespaces only; even so, one that opens much of the kernel to a program is granted to none.
+ * Of the capabilities that an image asks for (bit n: capability n), those that any VR may have. They count in the
+ * VR's own namespaces only; even so, one that opens much of the kernel to a program is granted to none.
  */
 uint64_t capability_policy(uint64_t wanted);
 

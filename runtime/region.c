@@ -20,7 +20,10 @@ static void cleanup_regionp(struct region **region)
 		region_close(*region);
 }
 
-/* The name tells the region's files from those of other VRs: where descriptors are saved and restored, they go by it. */
+/*
+ * The name tells the region's files from those of other VRs: where descriptors are saved and restored, they go by
+ * it.
+ */
 static int make_memfd(const char *name, const char *part, __u64 size, int *out, struct error *e)
 {
 	char label[100];

@@ -563,7 +563,11 @@ static int make_filesystem(const char *type, const char *const *options, unsigne
 	return tree < 0 ? fail(e, errno, "can't mount a file system of type %s", type) : tree;
 }
 
-/* The new root covers the host's "/", which stays this process's root until pivot_root(). */
+/*
+ * The new root covers the host's "/", which stays this process's root until pivot_root(). Of all this the host sees
+ * nothing: in a mount namespace that belongs to another user namespace than the one it was copied from, the copies
+ * have become private or slaves.
+ */
 static int make_root(struct building *b, struct error *e)
 {
 	static const char *const options[] = { "mode", "0755", NULL };
@@ -571,8 +575,6 @@ static int make_root(struct building *b, struct error *e)
 	b->root = make_filesystem("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, e);
 	if (b->root < 0)
 		return b->root;
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		return fail(e, errno, "can't make the mount namespace private");
 	if (move_mount(b->root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH))
 		return fail(e, errno, "can't attach the new root");
 	if (mkdirat(b->root, "dev", 0755) || mkdirat(b->root, "proc", 0555) || mkdirat(b->root, "tmp", 0755))

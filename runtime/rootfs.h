@@ -2,13 +2,14 @@
 /*
  * The VR's file system, made in two halves.
  *
- * The supervisor, with the host's rights, gathers: it looks at each thing that is to be seen in the VR exactly once, by descriptor
- * and without following a symbolic link, and takes a detached mount of it. What it has then is a list in which no path is ever
- * resolved again.
+ * The supervisor, with the host's rights, gathers: it looks at each thing that is to be seen in the VR exactly once,
+ * by descriptor and without following a symbolic link, and takes a detached mount of it. What it has then is a list
+ * in which no path is ever resolved again.
  *
- * The VR's own process, with no rights but those over its own namespaces, builds: it makes an empty tmpfs, a directory or an empty
- * file in it for each item of the list, and attaches the mounts there. So every mount point is in a file system that nobody else
- * has ever written to, whatever the image has at that place, and an image needs no mount points of its own.
+ * The VR's own process, with no rights but those over its own namespaces, builds: it makes an empty tmpfs, a
+ * directory or an empty file in it for each item of the list, and attaches the mounts there. So every mount point is
+ * in a file system that nobody else has ever written to, whatever the image has at that place, and an image needs no
+ * mount points of its own.
  *
  *	/                 tmpfs, read-only at last
  *	/<image's>        what the image's rootfs holds: read-only, nosuid, nodev
@@ -56,7 +57,10 @@ struct rootfs {
 int rootfs_gather(struct rootfs *rootfs, const struct vr_spec *spec, struct error *e);
 void rootfs_release(struct rootfs *rootfs);
 
-/* In the VR's process, in its mount namespace, as its root. Afterwards "/" is the VR's and nothing else can be reached. */
+/*
+ * In the VR's process, in its mount namespace, as its root. Afterwards "/" is the VR's and nothing else can be
+ * reached.
+ */
 int rootfs_build(const struct rootfs *rootfs, struct error *e);
 
 #ifdef EUROPA_FAULTS

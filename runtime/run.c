@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * europa-run: makes a VR and supervises it until its data plane ends. In the foreground that is this process, with the caller's
- * stdio; with --detach a child of it, and this one returns as soon as the data plane runs, or can't.
+ * europa-run: makes a VR and supervises it until its data plane ends. In the foreground that is this process, with
+ * the caller's stdio; with --detach a child of it, and this one returns as soon as the data plane runs, or can't.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/cleanup.h"
 #include "runtime/command.h"
 #include "runtime/container.h"
 #include "runtime/descriptors.h"
@@ -64,7 +68,15 @@ static void leave_caller(void)
 	umask(022);
 }
 
-__attribute__((noreturn)) static void run_detached(struct vr_spec *spec, int reports)
+/* true: whoever asked for the VR knows now that it runs. Else he was interrupted before that. */
+static bool tell(int caller, const struct report *report)
+{
+	char heard;
+
+	return send(caller, report, sizeof *report, MSG_NOSIGNAL) == sizeof *report && recv(caller, &heard, 1, 0) == 1;
+}
+
+__attribute__((noreturn)) static void run_detached(struct vr_spec *spec, int caller)
 {
 	struct report report = { 0 };
 	struct container container;
@@ -74,42 +86,62 @@ __attribute__((noreturn)) static void run_detached(struct vr_spec *spec, int rep
 	setsid();
 	supervise_block_signals(&forwarded);
 	status = start(&container, spec, &report);
-	if (write(reports, &report, sizeof report) != sizeof report && !status) {
-		/* Whoever asked for it was interrupted, and doesn't know that it runs: so it doesn't. */
+	if (!tell(caller, &report) && !status) {
+		/* Nobody knows of it, so it is not to be. */
 		spec->rm = true;
 		container_end(&container);
 		status = EXIT_OWN_ERROR;
 	}
 	if (status)
 		_exit(status);
-	close(reports);
+	close(caller);
 	leave_caller();
 	container.exit_status = supervise(&container, &forwarded);
 	container_end(&container);
 	_exit(container.exit_status);
 }
 
+/* Waits for the report; a signal that ends us comes first or not at all, and then the supervisor gets no answer. */
+static int hear(int supervisor, const sigset_t *ending, struct report *report)
+{
+	auto_close int signals = signalfd(-1, ending, SFD_CLOEXEC);
+	struct pollfd wait[] = { { .fd = supervisor, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+	struct signalfd_siginfo info;
+
+	while (poll(wait, 2, -1) < 0 && errno == EINTR)
+		;
+	if (wait[1].revents && read(signals, &info, sizeof info) == sizeof info)
+		return 128 + (int)info.ssi_signo;
+	if (recv(supervisor, report, sizeof *report, 0) != sizeof *report || send(supervisor, "", 1, MSG_NOSIGNAL) != 1) {
+		report->status = EXIT_OWN_ERROR;
+		refuse(&report->error, "the supervisor died while it made the virtual router");
+	}
+	return 0;
+}
+
 static int detach(struct vr_spec *spec)
 {
-	struct report report;
-	struct error e = { 0 };
-	int ends[2];
+	struct report report = { 0 };
+	sigset_t ending;
+	int ends[2], interrupted;
 	pid_t pid;
 
-	if (pipe2(ends, O_CLOEXEC))
-		return fail(&e, errno, "pipe"), command_failed("run", &e, EXIT_OWN_ERROR);
+	supervise_block_signals(&ending);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return fail(&report.error, errno, "socketpair"), command_failed("run", &report.error, EXIT_OWN_ERROR);
 	pid = fork();
 	if (pid < 0)
-		return fail(&e, errno, "can't fork"), command_failed("run", &e, EXIT_OWN_ERROR);
+		return fail(&report.error, errno, "can't fork"), command_failed("run", &report.error, EXIT_OWN_ERROR);
 	if (pid == 0) {
 		close(ends[0]);
 		run_detached(spec, ends[1]);
 	}
 	close(ends[1]);
-	if (read(ends[0], &report, sizeof report) != sizeof report) {
-		refuse(&e, "the supervisor died while it made the virtual router");
-		return command_failed("run", &e, EXIT_OWN_ERROR);
-	}
+	sigdelset(&ending, SIGWINCH);
+	sigdelset(&ending, SIGCONT);
+	interrupted = hear(ends[0], &ending, &report);
+	if (interrupted)
+		return interrupted;
 	if (report.status)
 		return command_failed("run", &report.error, report.status);
 	puts(report.name);

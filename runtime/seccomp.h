@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two system call filters, compiled when Europa is (runtime/seccomp/compile.c has the lists): at run time they are two
- * constant arrays.
+ * The two system call filters, compiled when Europa is (runtime/seccomp/compile.c has the lists): at run time they
+ * are two constant arrays.
  */
 #ifndef EUROPA_SECCOMP_H
 #define EUROPA_SECCOMP_H

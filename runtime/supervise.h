@@ -7,7 +7,10 @@
 
 struct container;
 
-/* Signals that go on to the data plane. To be blocked before the VR is made, so that none is lost and none ends the supervisor. */
+/*
+ * Signals that go on to the data plane. To be blocked before the VR is made, so that none is lost and none ends the
+ * supervisor.
+ */
 void supervise_block_signals(sigset_t *forwarded);
 
 /* Returns when process 1 has ended and been reaped: its exit status, 128+n for a signal. */

@@ -1,7 +1,7 @@
 # Tests, measurements and what they need. tests/check.sh has the order and the counting, tests/bench/bench.py the measuring.
 
 # The unit tests that run threads against each other are run under ThreadSanitizer as well.
-TSAN_TESTS ?= $(foreach t,$(UNIT_TESTS),$(if $(findstring stress,$(notdir $(t))),$(t)))
+TSAN_TESTS := $(foreach t,$(UNIT_TESTS),$(if $(findstring stress,$(notdir $(t))),$(t)))
 FUZZERS := $(sort $(notdir $(FUZZERS)))
 FUZZ_PROGRAMS := $(FUZZERS:%=$(O)/fuzz/%)
 
@@ -24,8 +24,10 @@ CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSA
 
 # Packages first, in a make of their own: the fragments may ask pkg-config while they are read.
 check: check-deps
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) check-programs
 	$(Q)$(MAKE) --no-print-directory check-all
-check-all: all unit-programs fuzz-programs $(INTEGRATION_PROGRAMS)
+check-programs: all unit-programs fuzz-programs $(INTEGRATION_PROGRAMS)
+check-all: check-programs
 	$(CHECK) unit san fuzz checks integration
 check-unit: unit-programs
 	$(CHECK) unit
@@ -51,5 +53,5 @@ unlink:
 	$(Q)for f in $(LINKED); do l="/usr/local/bin/$${f##*/}"; \
 		case "$$(readlink "$$l")" in "$(CURDIR)"/*) rm -f "$$l" ;; esac; done
 
-.PHONY: check check-all check-unit check-san check-fuzz check-static check-integration bench bench-all link unlink \
+.PHONY: check check-programs check-all check-unit check-san check-fuzz check-static check-integration bench bench-all link unlink \
         unit-programs tsan-programs fuzz-programs

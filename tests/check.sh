@@ -85,7 +85,7 @@ suite_unit()
 build_san()
 {
 	local log=$out/build-$1.log
-	if ! $MAKE --no-print-directory SAN="$1" "$2" >"$log" 2>&1; then
+	if ! $MAKE --no-print-directory -j"$(nproc)" SAN="$1" "$2" >"$log" 2>&1; then
 		fail "build with SAN=$1"
 		show "$log"
 		return 1

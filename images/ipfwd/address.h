@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses and prefixes of any family. An IPv4 address lies in word[0] in host byte order, and the other words are zero.
+ * Addresses and prefixes of any family. An IPv4 address lies in word[0] in host byte order, and the other words are
+ * zero.
  */
 #ifndef IPFWD_ADDRESS_H
 #define IPFWD_ADDRESS_H

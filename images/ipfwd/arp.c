@@ -64,7 +64,10 @@ static bool is_run(const struct router *r, u32 slot)
 	return slot >= r->eu->geometry.nslots;
 }
 
-/* A waiting packet's slot is missing for receiving, so only a few may wait in all, however many neighbours are asked. */
+/*
+ * A waiting packet's slot is missing for receiving, so only a few may wait in all, however many neighbours are
+ * asked.
+ */
 static bool may_wait(const struct router *r, u32 slot)
 {
 	return is_run(r, slot) ? r->runs_waiting < r->runs_may_wait : r->slots_waiting < r->slots_may_wait;
@@ -87,7 +90,7 @@ static void let_wait(struct router *r, struct neighbour *n, u32 slot)
 		return;
 	}
 	count_waiting(r, slot, 1);
-	evicted = neighbour_wait(n, slot);
+	evicted = neighbour_wait(&r->neighbours, n, slot);
 	if (evicted < 0)
 		return;
 	count_waiting(r, evicted, -1);
@@ -98,11 +101,10 @@ static void let_wait(struct router *r, struct neighbour *n, u32 slot)
 static void send_waiting(struct router *r, struct neighbour *n)
 {
 	struct port *out = &r->port[n->port];
-	unsigned i, waiting = n->waiting;
+	u16 queue = neighbour_take_waiting(n);
+	u32 slot;
 
-	n->waiting = 0;
-	for (i = 0; i < waiting; i++) {
-		u32 slot = n->queue[i];
+	while (neighbour_next_waiting(&r->neighbours, &queue, &slot)) {
 		struct ethernet *eth = (struct ethernet *)europa_data(r->eu, slot);
 
 		count_waiting(r, slot, -1);
@@ -113,15 +115,15 @@ static void send_waiting(struct router *r, struct neighbour *n)
 	}
 }
 
-/* It didn't: their senders are told. */
+/* It didn't: their senders are told. That may take a neighbour that is not known yet, and this one's place for it. */
 static void refuse_waiting(struct router *r, struct neighbour *n)
 {
-	unsigned i, waiting = n->waiting;
+	u16 queue = neighbour_take_waiting(n);
+	u32 slot;
 
-	n->waiting = 0;
-	for (i = 0; i < waiting; i++) {
-		count_waiting(r, n->queue[i], -1);
-		icmp_error(r, n->queue[i], COUNT_HOST_UNREACHABLE, ICMP_UNREACHABLE, UNREACHABLE_HOST, 0);
+	while (neighbour_next_waiting(&r->neighbours, &queue, &slot)) {
+		count_waiting(r, slot, -1);
+		icmp_error(r, slot, COUNT_HOST_UNREACHABLE, ICMP_UNREACHABLE, UNREACHABLE_HOST, 0);
 	}
 }
 
@@ -200,8 +202,8 @@ static bool well_formed(const struct arp *arp)
 }
 
 /*
- * Believes a sender only where it is asked after already, or where it lives in the port's subnet and is asking for this router:
- * who only listens to a link must not fill the table with everybody on it.
+ * Believes a sender only where it is asked after already, or where it lives in the port's subnet and is asking for
+ * this router: who only listens to a link must not fill the table with everybody on it.
  */
 static void learn(struct router *r, struct port *in, const struct arp *arp, bool for_me)
 {

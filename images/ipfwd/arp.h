@@ -9,8 +9,8 @@
 void arp_receive(struct router *r, struct port *in, u32 slot);
 
 /*
- * Where the neighbour (NULL: never heard of) isn't certain. Returns it where the packet can be sent all the same; else NULL, and
- * the slot is consumed: it waits, it was turned into the request, or nobody is there.
+ * Where the neighbour (NULL: never heard of) isn't certain. Returns it where the packet can be sent all the same;
+ * else NULL, and the slot is consumed: it waits, it was turned into the request, or nobody is there.
  */
 struct neighbour *arp_resolve(struct router *r, struct port *out, u32 address, struct neighbour *n, u32 slot);
 

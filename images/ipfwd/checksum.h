@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Internet checksum (RFC 1071) and its update where the TTL goes down (RFC 1624). Sums are kept in memory order: the
- * checksum of bytes is the same whichever way the machine numbers them, so nothing is swapped.
+ * The Internet checksum (RFC 1071) and its update where the TTL goes down (RFC 1624). Sums are kept in memory
+ * order: the checksum of bytes is the same whichever way the machine numbers them, so nothing is swapped.
  */
 #ifndef IPFWD_CHECKSUM_H
 #define IPFWD_CHECKSUM_H
@@ -53,7 +53,10 @@ static inline bool checksum_holds(const void *data, size_t n)
 	return checksum_fold(checksum_add(0, data, n)) == 0xffff;
 }
 
-/* RFC 1624, equation 3: the checksum of data in which one 16-bit word changed, both in memory order. Not for data of zeros. */
+/*
+ * RFC 1624, equation 3: the checksum of data in which one 16-bit word changed, both in memory order. Not for data
+ * of zeros.
+ */
 static inline u16 checksum_update(u16 checksum, u16 before, u16 after)
 {
 	u32 sum = (u16)~checksum + (u32)(u16)~before + after;
@@ -64,8 +67,9 @@ static inline u16 checksum_update(u16 checksum, u16 before, u16 after)
 }
 
 /*
- * The checksum of an IPv4 header whose TTL goes down by one. The same for the word that has the TTL in its upper byte: as m' is 0x0100 less than m, HC' is 0x0100 more, with the carry brought round. A header is never
- * all zeros, so this can't meet the two zeros of one's complement.
+ * The checksum of an IPv4 header whose TTL goes down by one: the same for the word that has the TTL in its upper
+ * byte. It becomes 0x0100 less, so the checksum becomes 0x0100 more, with the carry brought round. A header is
+ * never all zeros, so this can't meet the two zeros of one's complement.
  */
 static inline u16 checksum_ttl_less(u16 checksum)
 {

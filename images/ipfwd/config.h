@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration: statements, one a line in a file, or as the program's arguments. config.c reads them into lists and
- * knows no router; configure.c checks the lists against each other and sets the router up.
+ * The configuration: statements, one a line in a file, or as the program's arguments. config.c reads them into
+ * lists and knows no router; configure.c checks the lists against each other and sets the router up.
  */
 #ifndef IPFWD_CONFIG_H
 #define IPFWD_CONFIG_H

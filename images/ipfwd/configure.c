@@ -69,6 +69,11 @@ struct recent {
 	u8 kind, port;
 };
 
+static bool is_same_target(const struct recent *seen, const struct config_route *route)
+{
+	return seen->id && seen->gateway == route->gateway && seen->kind == route->kind && seen->port == route->port;
+}
+
 static int resolve_routes(const struct config *c, struct router *r, struct fib_route *out, struct error *e)
 {
 	auto_free struct recent *recent = calloc(RECENT, sizeof *recent);
@@ -80,20 +85,20 @@ static int resolve_routes(const struct config *c, struct router *r, struct fib_r
 		const struct config_route *route = &c->routes.at[i];
 		struct recent *seen = &recent[(route->gateway * 0x9e3779b1u >> 22) & (RECENT - 1)];
 
-		if (!seen->id || seen->gateway != route->gateway || seen->kind != route->kind || seen->port != route->port) {
+		if (is_same_target(seen, route)) {
+			nexthop_hold(&r->nexthops, seen->id);
+		} else {
 			struct route_target target;
 
 			if (find_target(c, r, route, &target, e))
 				return -EINVAL;
 			seen->id = route_target_id(r, FAMILY_IPV4, &target);
 			if (!seen->id)
-				return refuse(e, "%s: \"%s\": more than %u different gateways", config_place(c, route->line),
-					      dotted(route->gateway), FIB_MAX_NEXTHOP);
+				return refuse(e, "%s: \"%s\": more than %u different gateways",
+					      config_place(c, route->line), dotted(route->gateway), FIB_MAX_NEXTHOP);
 			seen->gateway = route->gateway;
 			seen->kind = route->kind;
 			seen->port = route->port;
-		} else {
-			nexthop_hold(&r->nexthops, seen->id);
 		}
 		out[i] = (struct fib_route){ .prefix = route->prefix, .length = route->length, .nexthop = seen->id };
 	}

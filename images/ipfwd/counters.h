@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What became of the packets. The names are what europa-stat shows. `forwarded` includes the few that wait for a neighbour;
- * where it doesn't answer they are counted as host_unreachable too.
+ * What became of the packets. The names are what europa-stat shows. `forwarded` includes the few that wait for a
+ * neighbour; where it doesn't answer they are counted as host_unreachable too.
  */
 #ifndef IPFWD_COUNTERS_H
 #define IPFWD_COUNTERS_H

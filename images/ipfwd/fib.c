@@ -22,8 +22,8 @@ static uint32_t mask_of(unsigned length)
 /* ---- memory ---- */
 
 /*
- * Reserved, not committed, and no huge pages at first: a single route must not cost 2 MiB. Aligned for huge pages later,
- * which is why the ends are cut off.
+ * Reserved, not committed, and no huge pages at first: a single route must not cost 2 MiB. Aligned for huge pages
+ * later, which is why the ends are cut off.
  */
 static void *reserve(size_t size)
 {
@@ -178,7 +178,10 @@ static void forget_route(struct fib *fib, struct fib_route *place)
 	fib->routes[hole].length = 0;
 }
 
-/* The next hop of the longest route that covers prefix/length and is no longer than `most`; 0: only the default could. */
+/*
+ * The next hop of the longest route that covers prefix/length and is no longer than `most`; 0: only the default
+ * could.
+ */
 static uint16_t covering(const struct fib *fib, uint32_t prefix, unsigned most)
 {
 	unsigned length;
@@ -342,7 +345,7 @@ int fib_delete(struct fib *fib, uint32_t prefix, unsigned length)
 	instead = covering(fib, prefix, length - 1);
 	forget_route(fib, place);
 	if (length > 24 && --fib->group_users[*entry & ~FIB_GROUP] == 0) {
-		close_group(fib, entry, covering(fib, prefix, 24));
+		close_group(fib, entry, instead);
 		return 0;
 	}
 	paint(fib, prefix, length, instead);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The forwarding table for IPv4: longest-prefix match in one memory access, or two where a prefix is longer than /24.
+ * The forwarding table for IPv4: longest-prefix match in one memory access, or two where a prefix is longer than
+ * /24.
  *
  *	 first: 2^24 entries, one a /24          groups: 256 entries each, one a /32
  *	+------------------------------+        +-------------------------------------+
@@ -9,12 +10,12 @@
  *	| G | g  look in group g       |---+    | group 1                             |
  *	+------------------------------+        +-------------------------------------+
  *
- * Entries are 16 bits: 32 MiB when all of it is in use. Both tables are reserved address space, and a page that no prefix
- * touches costs nothing: a handful of routes lives in a few pages. The default route is kept aside (`fallback`), because
- * written out it would touch all of them.
+ * Entries are 16 bits: 32 MiB when all of it is in use. Both tables are reserved address space, and a page that no
+ * prefix touches costs nothing: a handful of routes lives in a few pages. The default route is kept aside
+ * (`fallback`), because written out it would touch all of them.
  *
- * The routes themselves are in a hash table by prefix and length. It tells what to put back where a prefix goes away, and
- * which entries of a range belong to longer prefixes, so the tables need no depth beside each entry.
+ * The routes themselves are in a hash table by prefix and length. It tells what to put back where a prefix goes
+ * away, and which entries of a range belong to longer prefixes, so the tables need no depth beside each entry.
  *
  * One thread changes and reads it.
  */
@@ -59,8 +60,8 @@ int fib_init(struct fib *fib);
 void fib_release(struct fib *fib);
 
 /*
- * Adds a route or changes its next hop. 0; -EINVAL: length above 32, bits beyond the length, or no such id; -ENOSPC: more
- * than FIB_GROUPS /24s hold longer prefixes; -ENOMEM. After an error the table is as it was.
+ * Adds a route or changes its next hop. 0; -EINVAL: length above 32, bits beyond the length, or no such id;
+ * -ENOSPC: more than FIB_GROUPS /24s hold longer prefixes; -ENOMEM. After an error the table is as it was.
  */
 int fib_set(struct fib *fib, uint32_t prefix, unsigned length, uint16_t nexthop);
 
@@ -71,8 +72,8 @@ int fib_delete(struct fib *fib, uint32_t prefix, unsigned length);
 uint16_t fib_get(const struct fib *fib, uint32_t prefix, unsigned length);
 
 /*
- * Many routes at once, in any order, into an empty table: a million in a fraction of a second. 0, or what fib_set returns, or
- * -EEXIST: the route is given twice; then *which is the culprit and the table must be released.
+ * Many routes at once, in any order, into an empty table: a million in a fraction of a second. 0, or what fib_set
+ * returns, or -EEXIST: the route is given twice; then *which is the culprit and the table must be released.
  */
 int fib_build(struct fib *fib, const struct fib_route *routes, size_t n, size_t *which);
 
@@ -96,8 +97,8 @@ static inline void fib_prefetch(const struct fib *fib, uint32_t dst)
 }
 
 /*
- * The same for n <= FIB_BURST destinations. Their cache misses overlap: in the processor, as no look-up waits for another one, and
- * with what the caller did between fib_prefetch and here.
+ * The same for n <= FIB_BURST destinations. Their cache misses overlap: in the processor, as no look-up waits for
+ * another one, and with what the caller did between fib_prefetch and here.
  */
 static inline void fib_lookup_burst(const struct fib *fib, const uint32_t *dst, uint16_t *nexthop, unsigned n)
 {

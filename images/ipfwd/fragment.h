@@ -5,8 +5,8 @@
 #include "router.h"
 
 /*
- * Consumes a packet that is longer than the MTU of its next hop's port, and sends it in fragments (RFC 791, 1812 5.2.6), all
- * of them or none.
+ * Consumes a packet that is longer than the MTU of its next hop's port, and sends it in fragments (RFC 791, 1812
+ * 5.2.6), all of them or none.
  */
 void ipv4_fragment(struct router *r, u32 slot, const struct nexthop *nh, u32 dst);
 

@@ -23,31 +23,19 @@ static bool is_icmp_query(u8 type)
 	return false;
 }
 
-static bool is_single_host(const struct router *r, u32 address)
-{
-	u32 octet = address >> 24;
-	u8 kind = r->nexthops.at[fib_lookup(&r->fib, address)].kind;
-
-	return octet != 0 && octet != 127 && octet < 224 && kind != NEXTHOP_LOCAL && kind != NEXTHOP_BROADCAST;
-}
-
-static bool is_broadcast(const struct router *r, u32 address)
-{
-	return address >> 24 >= 224 || r->nexthops.at[fib_lookup(&r->fib, address)].kind == NEXTHOP_BROADCAST;
-}
-
-/* RFC 1812, 4.3.2.7. */
+/*
+ * RFC 1812, 4.3.2.7. What came to or from a group or broadcast address was dropped in silence and never gets here;
+ * sources that are the router's own or a subnet's broadcast address have no route that forwards.
+ */
 static bool deserves_error(const struct router *r, u32 slot)
 {
 	u8 *frame = europa_data(r->eu, slot);
 	const struct ipv4 *ip = ipv4_of(frame);
 	unsigned hlen = ipv4_header_bytes(ip);
 
-	if (is_group_mac(frame))
-		return false;
 	if (ntohs(ip->fragment) & IPV4_OFFSET)
 		return false;
-	if (!is_single_host(r, ntohl(ip->src)) || is_broadcast(r, ntohl(ip->dst)))
+	if (!ipv4_reaches(r, ntohl(ip->src)))
 		return false;
 	if (ip->protocol != PROTOCOL_ICMP)
 		return true;
@@ -85,7 +73,7 @@ static void send_about(struct router *r, u32 slot, u8 type, u8 code, u32 info)
 	u8 tos = (about->tos & TOS_KEPT) | TOS_INTERNETWORK_CONTROL;
 	struct icmp *icmp;
 
-	if (!from) {                    /* no route back, or no address at all */
+	if (!from) {                    /* no port has an address */
 		router_drop(r, slot, COUNT_ICMP_FORBIDDEN);
 		return;
 	}

@@ -6,8 +6,9 @@
 #include "router.h"
 
 /*
- * Consumes a packet that can't be forwarded or delivered, for the reason `why`, and tells its sender, where that is allowed and
- * the rate permits. `info` is the ICMP header's second word: the next-hop MTU, or a pointer in the upper byte.
+ * Consumes a packet that can't be forwarded or delivered, for the reason `why`, and tells its sender, where that is
+ * allowed and the rate permits. `info` is the ICMP header's second word: the next-hop MTU, or a pointer in the
+ * upper byte.
  */
 void icmp_error(struct router *r, u32 slot, enum counter why, u8 type, u8 code, u32 info);
 

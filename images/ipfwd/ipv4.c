@@ -78,8 +78,8 @@ static inline void trim(struct europa_slot *meta, const struct ipv4 *ip)
 
 /* ---- the way out ---- */
 
-static inline __attribute__((always_inline)) bool transmit(struct router *r, u32 slot, u8 *frame, const struct nexthop *nh,
-							   u32 dst)
+static inline __attribute__((always_inline))
+bool transmit(struct router *r, u32 slot, u8 *frame, const struct nexthop *nh, u32 dst)
 {
 	struct port *out = &r->port[nh->port];
 	struct address hop = address_ipv4(nh->kind == NEXTHOP_GATEWAY ? nh->gateway.word[0] : dst);
@@ -110,8 +110,8 @@ static inline void decrement_ttl(struct ipv4 *ip)
 }
 
 /*
- * Longer than the MTU of the way out. true: it can go all the same, its segments fit. Otherwise it is consumed: in fragments,
- * or by an error.
+ * Longer than the MTU of the way out. true: it can go all the same, its segments fit. Otherwise it is consumed: in
+ * fragments, or by an error.
  */
 static bool squeeze(struct router *r, u32 slot, const struct nexthop *nh, u32 dst)
 {
@@ -265,7 +265,7 @@ void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
 	}
 	nh = &r->nexthops.at[fib_lookup(&r->fib, ntohl(ip->dst))];
 	pointer = options_process(ip, nexthop_forwards(nh) ? port_source(&r->port[nh->port], ntohl(ip->dst)) : 0);
-	if (pointer)
+	if (pointer && nh->kind != NEXTHOP_BROADCAST)
 		icmp_error(r, slot, COUNT_BAD_OPTIONS, ICMP_BAD_PARAMETER, 0, (u32)pointer << 24);
 	else if (nexthop_forwards(nh))
 		forward(r, in, slot, frame, nh, ntohl(ip->dst));
@@ -274,6 +274,11 @@ void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
 }
 
 /* ---- packets of the router's own ---- */
+
+bool ipv4_reaches(const struct router *r, u32 dst)
+{
+	return nexthop_forwards(&r->nexthops.at[fib_lookup(&r->fib, dst)]);
+}
 
 u32 ipv4_source_for(const struct router *r, u32 dst)
 {

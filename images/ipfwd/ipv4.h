@@ -8,8 +8,8 @@
 #define OWN_TTL 64               /* of the router's own packets */
 
 /*
- * Is this frame of the kind that ipv4_receive takes: for the port's own MAC address, with its tag or none, at least 20 bytes of
- * IPv4, and no options?
+ * Is this frame of the kind that ipv4_receive takes: for the port's own MAC address, with its tag or none, at least
+ * 20 bytes of IPv4, and no options?
  */
 static inline bool ipv4_is_plain(const struct port *in, const struct europa_slot *meta, const u8 *frame)
 {
@@ -31,6 +31,9 @@ void ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned 
 void ipv4_receive_odd(struct router *r, struct port *in, u32 slot);
 
 /* ---- for packets of the router's own ---- */
+
+/* Is there a way to a destination, out of some port? */
+bool ipv4_reaches(const struct router *r, u32 dst);
 
 /* The address to speak with to a destination; 0: there is no way to it. */
 u32 ipv4_source_for(const struct router *r, u32 dst);

@@ -6,13 +6,6 @@
 #include "ipv4.h"
 #include "offload.h"
 
-static bool is_host(const struct router *r, u32 address)
-{
-	u8 kind = r->nexthops.at[fib_lookup(&r->fib, address)].kind;
-
-	return kind != NEXTHOP_LOCAL && kind != NEXTHOP_BROADCAST;
-}
-
 /* The request becomes the reply. Options are not reflected: the header is written anew, over their end. */
 static void answer_echo(struct router *r, u32 slot)
 {
@@ -25,10 +18,13 @@ static void answer_echo(struct router *r, u32 slot)
 	u8 tos = ip->tos;
 
 	offload_forget(meta);
-	if (noptions)
-		frame = europa_push(r->eu, slot, -(int)noptions);
+	europa_push(r->eu, slot, -(int)noptions);
+	frame = europa_data(r->eu, slot);
 	icmp = (struct icmp *)(frame + ETHERNET_BYTES + IPV4_BYTES);
-	/* Not an update of the request's: the reply may be all zeros, the one message whose checksum that gets wrong. */
+	/*
+	 * Not an update of the request's: the reply may be all zeros, the one message whose checksum that gets
+	 * wrong.
+	 */
 	icmp->type = ICMP_ECHO_REPLY;
 	icmp->checksum = 0;
 	icmp->checksum = checksum_of(icmp, meta->len - ETHERNET_BYTES - IPV4_BYTES);
@@ -38,9 +34,10 @@ static void answer_echo(struct router *r, u32 slot)
 }
 
 /*
- * A large echo request comes in fragments. They are answered one by one, nothing is put together: a reply is its request with the
- * addresses exchanged and another type, and the type is in the first fragment, with the checksum of the whole. What is damaged
- * stays so, and its sender sees it. Of a later fragment it can't be told whether it belongs to an echo request: it goes back too.
+ * A large echo request comes in fragments. They are answered one by one, nothing is put together: a reply is its
+ * request with the addresses exchanged and another type, and the type is in the first fragment, with the checksum
+ * of the whole. What is damaged stays so, and its sender sees it. Of a later fragment it can't be told whether it
+ * belongs to an echo request: it goes back too.
  */
 static void answer_echo_fragment(struct router *r, u32 slot)
 {
@@ -52,7 +49,7 @@ static void answer_echo_fragment(struct router *r, u32 slot)
 	struct icmp *icmp = (struct icmp *)(frame + ETHERNET_BYTES + hlen);
 	u32 asker = ntohl(ip->src), own = ntohl(ip->dst);
 
-	if (!is_host(r, asker) ||
+	if (!ipv4_reaches(r, asker) ||
 	    (first && (ntohs(ip->total) < hlen + ICMP_BYTES || icmp->type != ICMP_ECHO || icmp->code))) {
 		router_drop(r, slot, COUNT_LOCAL_FRAGMENT);
 		return;
@@ -87,7 +84,7 @@ static void receive_icmp(struct router *r, u32 slot)
 		router_drop(r, slot, COUNT_BAD_CHECKSUM);
 		return;
 	}
-	if (icmp->type != ICMP_ECHO || icmp->code || !is_host(r, ntohl(ip->src))) {
+	if (icmp->type != ICMP_ECHO || icmp->code || !ipv4_reaches(r, ntohl(ip->src))) {
 		router_drop(r, slot, COUNT_LOCAL_IGNORED);
 		return;
 	}

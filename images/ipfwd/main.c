@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ipfwd: an IPv4 router between all vNICs of its VR. Options, signals and the loop; router.h says where the packets go. */
+/*
+ * ipfwd: an IPv4 router between all vNICs of its VR. Options, signals and the loop; router.h says where the packets
+ * go.
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -39,6 +42,7 @@ static void usage(FILE *out)
 	      "  -c, --config FILE  statements from FILE (default " CONFIG_FILE ", where it exists)\n"
 	      "  -n, --check        read the statements, say what is wrong with them, and leave\n"
 	      "  -h, --help         this text\n"
+	      "  -V, --version      the version\n"
 	      "\n"
 	      "SIGUSR1 prints the counters; so does the end.\n"
 	      "\n"
@@ -58,12 +62,13 @@ static struct settings parse(int argc, char **argv)
 		{ "config", required_argument, NULL, 'c' },
 		{ "check", no_argument, NULL, 'n' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
 	struct settings settings = { 0 };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "+c:nh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+c:nhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			settings.config = optarg;
@@ -73,6 +78,9 @@ static struct settings parse(int argc, char **argv)
 			break;
 		case 'h':
 			usage(stdout);
+			exit(0);
+		case 'V':
+			printf("ipfwd %s\n", EUROPA_VERSION);
 			exit(0);
 		default:
 			fputs("ipfwd: see ipfwd --help\n", stderr);
@@ -208,7 +216,7 @@ static int check(const struct config *config, struct error *e)
 	return err;
 }
 
-static int route(const struct config *config, struct error *e)
+static int route(struct config *config, struct error *e)
 {
 	struct router *r;
 	struct europa *eu;
@@ -222,6 +230,7 @@ static int route(const struct config *config, struct error *e)
 	err = config_apply(config, r, e);
 	if (err)
 		return err;
+	config_release(config);
 	handle_signals();
 	run(r);
 	print_counters(r);

@@ -40,8 +40,8 @@ static bool dispensable(const struct neighbour *n)
 }
 
 /*
- * A free place, or that of one that can be done without. Looks at a few only: somebody who scans a large subnet through this
- * router must not make it look at all of them for each packet.
+ * A free place, or that of one that can be done without. Looks at a few only: somebody who scans a large subnet
+ * through this router must not make it look at all of them for each packet.
  */
 static struct neighbour *make_room(struct neighbours *table)
 {
@@ -119,19 +119,65 @@ void neighbour_pin(struct neighbour *n, const u8 *mac)
 	n->deadline = NEVER;
 }
 
-int neighbour_wait(struct neighbour *n, u32 slot)
+/* ---- packets that wait ---- */
+
+static u16 new_waiting(struct neighbours *table)
 {
-	int oldest = -1;
+	u16 id = table->waiting_free;
+
+	if (id)
+		table->waiting_free = table->waiting[id].next;
+	else if (table->waiting_high < NEIGHBOUR_WAITING)
+		id = ++table->waiting_high;
+	return id;
+}
+
+bool neighbour_next_waiting(struct neighbours *table, u16 *queue, u32 *slot)
+{
+	u16 id = *queue;
+	struct waiting *w = &table->waiting[id];
+
+	if (!id)
+		return false;
+	*slot = w->slot;
+	*queue = w->next;
+	w->next = table->waiting_free;
+	table->waiting_free = id;
+	return true;
+}
+
+u16 neighbour_take_waiting(struct neighbour *n)
+{
+	u16 queue = n->first;
+
+	n->first = n->last = 0;
+	n->waiting = 0;
+	return queue;
+}
+
+int neighbour_wait(struct neighbours *table, struct neighbour *n, u32 slot)
+{
+	u32 oldest = 0;
+	u16 id;
+	int gone = -1;
 
 	if (n->state != NEIGHBOUR_INCOMPLETE)
 		return (int)slot;
 	if (n->waiting == NEIGHBOUR_QUEUE) {
-		oldest = (int)n->queue[0];
-		memmove(n->queue, n->queue + 1, (NEIGHBOUR_QUEUE - 1) * sizeof n->queue[0]);
+		neighbour_next_waiting(table, &n->first, &oldest);
 		n->waiting--;
+		gone = (int)oldest;
 	}
-	n->queue[n->waiting++] = slot;
-	return oldest;
+	id = new_waiting(table);
+	if (!id)
+		return (int)slot;
+	table->waiting[id] = (struct waiting){ .slot = slot };
+	if (n->waiting++)
+		table->waiting[n->last].next = id;
+	else
+		n->first = id;
+	n->last = id;
+	return gone;
 }
 
 /* What the end of its state means for one. */

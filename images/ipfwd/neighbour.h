@@ -9,8 +9,8 @@
  *	    +-- 3 s -------- FAILED <--------------|--------------------------|--- 6 asked -----+
  *	    +----------------------------------------------------------------+
  *
- * In REACHABLE, STALE and PROBE packets are sent: asking again loses none. In INCOMPLETE a few packets wait here, as slots.
- * PERMANENT is what the configuration says, and nothing on the wire changes it.
+ * In REACHABLE, STALE and PROBE packets are sent: asking again loses none. In INCOMPLETE a few packets wait here,
+ * as slots. PERMANENT is what the configuration says, and nothing on the wire changes it.
  *
  * Nothing here sends or knows the time: callers say what time it is, in milliseconds, and are told what is due.
  */
@@ -21,13 +21,14 @@
 
 #define NEIGHBOURS            4096
 #define NEIGHBOUR_BUCKETS     8192
-#define NEIGHBOUR_QUEUE       3          /* packets that wait for one neighbour */
+#define NEIGHBOUR_QUEUE       64         /* packets that wait for one neighbour: a datagram of 64 KiB is 45 fragments */
+#define NEIGHBOUR_WAITING     1024       /* for all of them */
 
 #define NEIGHBOUR_ASK_AGAIN   1000       /* ms */
 #define NEIGHBOUR_REACHABLE   30000
 #define NEIGHBOUR_STALE       600000
 #define NEIGHBOUR_FAILED      3000
-#define NEIGHBOUR_ASKS        3          /* broadcast, before it is given up; while probing, as many unicast before them */
+#define NEIGHBOUR_ASKS        3          /* broadcast, before it is given up; probing begins with as many unicast */
 
 enum neighbour_state {
 	NEIGHBOUR_FREE,
@@ -48,11 +49,15 @@ struct neighbour {
 	u8 state;
 	u8 asked;                        /* requests sent in this state */
 	u8 owed;                         /* a request that could not be sent for want of a slot */
-	u8 waiting;                      /* slots in queue[] */
+	u8 waiting;                      /* packets in the queue */
 	u16 next;                        /* in the hash chain, 0: last */
-	u16 reserved;
-	u32 queue[NEIGHBOUR_QUEUE];      /* oldest first */
+	u16 first, last;                 /* of the queue, in waiting[] */
 } __attribute__((aligned(64)));
+
+struct waiting {
+	u32 slot;
+	u16 next;                        /* the one that came after it, 0: none */
+};
 
 struct neighbours {
 	struct neighbour at[NEIGHBOURS + 1];     /* [0] is not used */
@@ -60,6 +65,9 @@ struct neighbours {
 	u16 high;                        /* none above this was ever used */
 	u16 hand;                        /* where the search for a victim goes on */
 	u16 cursor;                      /* where neighbours_due goes on */
+	struct waiting waiting[NEIGHBOUR_WAITING + 1];   /* [0] is not used */
+	u16 waiting_high;                /* none above this was ever used */
+	u16 waiting_free;                /* first of those given back */
 	u64 due;                         /* no deadline is before this */
 	u64 next_due;                    /* the same, of those that the cursor has passed */
 };
@@ -99,8 +107,8 @@ static inline struct neighbour *neighbour_find(struct neighbours *table, unsigne
 }
 
 /*
- * A new one, INCOMPLETE, that has to be asked for now (count it with neighbour_asked). Where the table is full one is forgotten
- * that is not in use; NULL: all are.
+ * A new one, INCOMPLETE, that has to be asked for now (count it with neighbour_asked). Where the table is full one
+ * is forgotten that is not in use; NULL: all are.
  */
 struct neighbour *neighbour_new(struct neighbours *table, unsigned family, unsigned port, const struct address *address,
 				u64 now);
@@ -111,23 +119,30 @@ void neighbour_asked(struct neighbour *n, bool owed);
 /* A packet is about to go to a usable neighbour that is not certain. true: ask it now, unicast. */
 bool neighbour_used(struct neighbours *table, struct neighbour *n, u64 now);
 
-/* It answered this router: REACHABLE. Packets in queue[] are the caller's to send. */
+/* It answered this router: REACHABLE. Packets that wait are the caller's to send. */
 void neighbour_confirm(struct neighbours *table, struct neighbour *n, const u8 *mac, u64 now);
 
-/* It was heard saying what its MAC address is, to anyone: known, not proved. Packets in queue[] are the caller's. */
+/* It was heard saying what its MAC address is, to anyone: known, not proved. Packets that wait are the caller's. */
 void neighbour_hear(struct neighbours *table, struct neighbour *n, const u8 *mac, u64 now);
 
 /* From the configuration. */
 void neighbour_pin(struct neighbour *n, const u8 *mac);
 
-/* Lets a packet wait. The return value is the one that had to give way, or the slot itself where none may wait; -1: none. */
-int neighbour_wait(struct neighbour *n, u32 slot);
+/* Lets a packet wait. Returns the one that had to give way, or the slot itself where none may wait; -1: none had to. */
+int neighbour_wait(struct neighbours *table, struct neighbour *n, u32 slot);
+
+/*
+ * Takes all that wait for a neighbour out of its hands; then, with neighbour_next_waiting, oldest first until it says
+ * false. In between the neighbour may become another one.
+ */
+u16 neighbour_take_waiting(struct neighbour *n);
+bool neighbour_next_waiting(struct neighbours *table, u16 *queue, u32 *slot);
 
 enum neighbour_event {
 	NEIGHBOUR_NOTHING,       /* all that was due is done */
 	NEIGHBOUR_ASK,           /* broadcast a request, then neighbour_asked */
 	NEIGHBOUR_ASK_UNICAST,
-	NEIGHBOUR_GONE,          /* it doesn't answer: packets in queue[] are the caller's to drop */
+	NEIGHBOUR_GONE,          /* it doesn't answer: packets that wait are the caller's to drop */
 };
 
 /* What is due at `now`, one event a call, until NEIGHBOUR_NOTHING. */

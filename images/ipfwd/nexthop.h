@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Next hops, of any family: what the forwarding table's 16-bit ids stand for. Equal ones are kept once and counted. Id 0 is "no
- * route" and always there.
+ * Next hops, of any family: what the forwarding table's 16-bit ids stand for. Equal ones are kept once and counted.
+ * Id 0 is "no route" and always there.
  */
 #ifndef IPFWD_NEXTHOP_H
 #define IPFWD_NEXTHOP_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the switch leaves undone in a packet's metadata because the NIC, or the receiver, would do it: partial checksums and
- * segmentation. A forwarded packet keeps both. A packet that is rewritten must come out without.
+ * What the switch leaves undone in a packet's metadata because the NIC, or the receiver, would do it: partial
+ * checksums and segmentation. A forwarded packet keeps both. A packet that is rewritten must come out without.
  */
 #ifndef IPFWD_OFFLOAD_H
 #define IPFWD_OFFLOAD_H
@@ -28,8 +28,8 @@ static inline void offload_forget(struct europa_slot *meta)
 void offload_settle(u8 *frame, struct europa_slot *meta);
 
 /*
- * The longest IPv4 packet, header included, that a super-packet becomes on the wire; 0: its headers make no sense. `hlen` is
- * the IPv4 header's length.
+ * The longest IPv4 packet, header included, that a super-packet becomes on the wire; 0: its headers make no sense.
+ * `hlen` is the IPv4 header's length.
  */
 u32 offload_segment_bytes(const u8 *frame, const struct europa_slot *meta, unsigned hlen);
 

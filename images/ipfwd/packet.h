@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames as they are on the wire: Ethernet, ARP, IPv4, ICMP. The fields of the structures are in network byte order; every
- * address in a variable is in host byte order. Headers lie at any alignment, hence packed.
+ * Frames as they are on the wire: Ethernet, ARP, IPv4, ICMP. The fields of the structures are in network byte
+ * order; every address in a variable is in host byte order. Headers lie at any alignment, hence packed.
  */
 #ifndef IPFWD_PACKET_H
 #define IPFWD_PACKET_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A port: one vNIC as the router sees it, its addresses, and the packets that are about to leave by it. Knows no family but
- * in its addresses.
+ * A port: one vNIC as the router sees it, its addresses, and the packets that are about to leave by it. Knows no
+ * family but in its addresses.
  */
 #ifndef IPFWD_PORT_H
 #define IPFWD_PORT_H
@@ -29,7 +29,10 @@ struct port {
 	struct prefix address[PORT_ADDRESSES];
 };
 
-/* Takes over what the switch says about the vNIC. Its addresses are to be announced when it came up or has another MAC. */
+/*
+ * Takes over what the switch says about the vNIC. Its addresses are to be announced when it came up or has another
+ * MAC.
+ */
 void port_refresh(struct port *port, const struct europa_vnic *vnic);
 
 /* 0; -EEXIST; -ENOSPC. */

@@ -15,8 +15,8 @@ struct route_target {
 };
 
 /*
- * 0; -EEXIST (add); -ENOENT (delete); -EAFNOSUPPORT: another family than IPv4; -EINVAL: bits beyond the prefix, or a port that
- * is not there; -ENOSPC: too many next hops, or /24s with longer prefixes; -ENOMEM.
+ * 0; -EEXIST (add); -ENOENT (delete); -EAFNOSUPPORT: another family than IPv4; -EINVAL: bits beyond the prefix, or
+ * a port that is not there; -ENOSPC: too many next hops, or /24s with longer prefixes; -ENOMEM.
  */
 int route_add(struct router *r, const struct prefix *to, const struct route_target *target);
 int route_replace(struct router *r, const struct prefix *to, const struct route_target *target);
@@ -26,12 +26,15 @@ int route_delete(struct router *r, const struct prefix *to);
 u16 route_target_id(struct router *r, unsigned family, const struct route_target *target);
 
 /*
- * Many IPv4 routes at once into a router without routes. Each entry's nexthop is an id of route_target_id, one user each. As
- * fib_build.
+ * Many IPv4 routes at once into a router without routes. Each entry's nexthop is an id of route_target_id, one user
+ * each. As fib_build.
  */
 int route_load(struct router *r, const struct fib_route *routes, size_t n, size_t *which);
 
-/* An address of the router's own on a port, and the routes that follow from it: the subnet, the address, its broadcasts. */
+/*
+ * An address of the router's own on a port, and the routes that follow from it: the subnet, the address, its
+ * broadcasts.
+ */
 int route_add_address(struct router *r, unsigned port, const struct prefix *address);
 
 #endif

@@ -12,8 +12,8 @@
  *	offload.c    whatever the switch left to the NIC, where a packet is rewritten
  *	port.c     out
  *
- * Every function that takes a slot from its caller says so ("consumes"): the slot then is in a port's batch, waits for a
- * neighbour, or is dropped. Nothing here makes a system call or looks at a clock: `now` is set by the caller.
+ * Every function that takes a slot from its caller says so ("consumes"): the slot then is in a port's batch, waits
+ * for a neighbour, or is dropped. Nothing here makes a system call or looks at a clock: `now` is set by the caller.
  */
 #ifndef IPFWD_ROUTER_H
 #define IPFWD_ROUTER_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The classifier. A frame is read once into facts (what it is, to whom); rules are looked up by facts. All exact rules are in
- * one hash table, whose keys carry the kind; a kind that no rule uses is not looked up.
+ * The classifier. A frame is read once into facts (what it is, to whom); rules are looked up by facts. All exact
+ * rules are in one hash table, whose keys carry the kind; a kind that no rule uses is not looked up.
  */
 #include "core/classify.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The classifier of a shared NIC: which vNICs get a frame. Exact matches are hashed, one look-up a kind of rule that is in
- * use, so that the cost doesn't grow with the number of VRs; then filters (tcpdump expressions) in the order in which
- * they were added. The first that matches wins, in this order:
+ * The classifier of a shared NIC: which vNICs get a frame. Exact matches are hashed, one look-up a kind of rule
+ * that is in use, so that the cost doesn't grow with the number of VRs; then filters (tcpdump expressions) in the
+ * order in which they were added. The first that matches wins, in this order:
  *
  *	vxlan VNI, udp PORT (destination), ip PREFIX (destination, longest first), ethertype TYPE, vlan ID, filters, mac
  *
- * Every vNIC of a shared NIC is also found by its own MAC address, whatever its rule: ARP and ND answers come that way. Group
- * addresses go to all vNICs of the NIC whose rule is `mac`, or whose rule matches; ARP requests and ND to all.
+ * Every vNIC of a shared NIC is also found by its own MAC address, whatever its rule: ARP and ND answers come that
+ * way. Group addresses go to all vNICs of the NIC whose rule is `mac`, or whose rule matches; ARP requests and ND
+ * to all.
  */
 #ifndef EUROPA_CORE_CLASSIFY_H
 #define EUROPA_CORE_CLASSIFY_H
@@ -36,16 +37,16 @@ typedef bool (*run_filter_fn)(const void *filter, const u8 *frame, u32 len);
 size_t classifier_memory(void);         /* bytes for classifier_init's `memory` */
 struct classifier *classifier_init(void *memory, run_filter_fn run_filter);
 /*
- * A target may have several rules. -EEXIST: the same rule, or its MAC address, is there for another target; -EINVAL: no such
- * target, kind or prefix; -ENOSPC: full.
+ * A target may have several rules. -EEXIST: the same rule, or its MAC address, is there for another target;
+ * -EINVAL: no such target, kind or prefix; -ENOSPC: full.
  */
 int classifier_add(struct classifier *c, const struct rule *rule);
 /* All rules of a target. */
 void classifier_remove(struct classifier *c, u16 target);
 
 /*
- * Targets of a frame, at most CLASSIFY_MAX_TARGETS, into targets[]; returns how many (0: nobody's). vlan_tci < 0: the frame
- * had no tag (a tag inside the frame is looked at as well). Reads at most `len` bytes.
+ * Targets of a frame, at most CLASSIFY_MAX_TARGETS, into targets[]; returns how many (0: nobody's). vlan_tci < 0:
+ * the frame had no tag (a tag inside the frame is looked at as well). Reads at most `len` bytes.
  */
 u32 classify(const struct classifier *c, const u8 *frame, u32 len, int vlan_tci, u16 *targets);
 

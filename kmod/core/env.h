@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * All that the core asks of its surroundings, on one screen: fixed-width types, single reads and writes of shared words,
- * acquire, release and the full barrier, branch and prefetch hints, memcpy and memset. Kernel words on both sides. The core's only
- * #ifdef __KERNEL__ is here.
+ * All that the core asks of its surroundings, on one screen: fixed-width types, single reads and writes of shared
+ * words, acquire, release and the full barrier, branch and prefetch hints, memcpy and memset. Kernel words on both
+ * sides. The core's only #ifdef __KERNEL__ is here.
  */
 #ifndef EUROPA_CORE_ENV_H
 #define EUROPA_CORE_ENV_H
@@ -55,13 +55,13 @@ typedef __u64 u64;
 #endif
 #define prefetch(p)             __builtin_prefetch((p), 0, 3)
 #ifdef __x86_64__
-/* gcc makes a prefetch for reading of it where it isn't told that the CPU has this one; to all x86-64 it is at worst a no-op. */
+/* Where gcc isn't told that the CPU has it, it makes a prefetch for reading. To any x86-64 this one is at worst a no-op. */
 #define prefetchw(p)            __asm__ volatile("prefetchw %0" : : "m"(*(const char *)(p)))
 #else
 #define prefetchw(p)            __builtin_prefetch((p), 1, 3)
 #endif
 
-/* index where it is < size, else 0; computed, not branched to, so that a CPU that guesses the branch wrong reads nothing beyond. */
+/* index where it is < size, else 0; computed, not branched to: a CPU that guesses a branch wrong reads nothing beyond. */
 static inline u32 array_index_nospec(u32 index, u32 size)
 {
 	u64 at = index;

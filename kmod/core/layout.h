@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * From a geometry to the offsets of everything in the region. The supervisor, the switch and the library compute them each
- * for themselves; nobody believes the copy in the header but to compare it.
+ * From a geometry to the offsets of everything in the region. The supervisor, the switch and the library compute
+ * them each for themselves; nobody believes the copy in the header but to compare it.
  */
 #ifndef EUROPA_CORE_LAYOUT_H
 #define EUROPA_CORE_LAYOUT_H

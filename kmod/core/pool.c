@@ -47,7 +47,7 @@ static u32 alloc_lacks(struct vr *vr)
 
 	if (!vr->geo.alloc_target)
 		return 0;
-	/* The whole ring is asked for, so that the VR's index is looked at where something was left in it: what is gone is missing. */
+	/* The whole ring is asked for: so the VR's index is looked at where something was left, and what is gone is missing. */
 	room = ring_reserve(r, r->size);
 	if (unlikely(room == RING_BROKEN))
 		return bad_ring(vr);

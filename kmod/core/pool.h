@@ -2,10 +2,10 @@
 /*
  * Inside the core: how a slot changes hands. Included by vr.c, pool.c, rx.c and tx.c.
  *
- * The owner map says whose a slot is; the switch alone writes it. A slot leaves the switch by a ring that the switch
- * produces (rx, alloc) and comes back by one that it consumes (tx, free); both move the owners of a whole batch, then the
- * ring's index. A switch may be killed between any two of these stores, and the next one must find every slot. So the
- * batch is announced first, in the ring's line:
+ * The owner map says whose a slot is; the switch alone writes it. A slot leaves the switch by a ring that the
+ * switch produces (rx, alloc) and comes back by one that it consumes (tx, free); both move the owners of a whole
+ * batch, then the ring's index. A switch may be killed between any two of these stores, and the next one must find
+ * every slot. So the batch is announced first, in the ring's line:
  *
  *	give, n slots to the VR                        take, n slots from the VR
  *
@@ -14,9 +14,9 @@
  *	3  index = txn_base + n                        3  the same
  *	4  txn_count = 0                               4  the same
  *
- * The stores of one thread reach the memory that the next switch maps in program order, however the thread ends: a killed
- * thread stops between two instructions, and what it has stored is seen by all who look later. So the compiler alone must be kept from
- * reordering them, which is what barrier() and the release at 3 do.
+ * The stores of one thread reach the memory that the next switch maps in program order, however the thread ends: a
+ * killed thread stops between two instructions, and what it has stored is seen by all who look later. So the
+ * compiler alone must be kept from reordering them, which is what barrier() and the release at 3 do.
  *
  * What vr_adopt finds, and why it is enough:
  *	txn_count == 0                    before 1 or after 4. Nobody was moving anything.
@@ -26,9 +26,9 @@
  *	index == txn_base + txn_count     after 3, before 4. All is done. txn_count > 0, so it is not the case above.
  * Undoing and finishing store the same values again when they are themselves interrupted and repeated.
  *
- * The entries of a give are in control: the VR can't have changed them. Those of a take are in pool: it can, but only to name
- * other slots that it owns, which are then lost to itself. A slot that is the switch's is on a free stack after adopting, because the
- * stacks are made anew from the owner map.
+ * The entries of a give are in control: the VR can't have changed them. Those of a take are in pool: it can, but
+ * only to name other slots that it owns, which are then lost to itself. A slot that is the switch's is on a free
+ * stack after adopting, because the stacks are made anew from the owner map.
  */
 #ifndef EUROPA_CORE_POOL_H
 #define EUROPA_CORE_POOL_H
@@ -62,21 +62,28 @@ static inline void pool_give(struct vr *vr, struct ring *r, u32 n)
 	pool_announced_is_done(r);
 }
 
-/* The next n entries that the VR wrote, each read once, their slots' metadata on its way into the cache. */
+/*
+ * The next n entries that the VR wrote, each read once. What their slots hold is sent for at once, metadata and
+ * data, and for writing: the VR had it last, and the switch will read it, and then fill it again, soon.
+ */
 static inline void pool_read(const struct vr *vr, const struct ring *r, u32 *slots, u32 n)
 {
 	u32 i;
 
 	for (i = 0; i < n; i++) {
+		u32 slot;
+
 		slots[i] = READ_ONCE(*ring_entry(r, i));
-		prefetchw(&vr->meta[array_index_nospec(slots[i], vr->nindexes)]);
+		slot = array_index_nospec(slots[i], vr->nindexes);
+		prefetchw(&vr->meta[slot]);
+		prefetchw(rx_data(vr, slot));
 	}
 }
 
 /*
- * A slot index as read from a ring: EUROPA_DROPS and the slot is the switch's now, or why not. Beyond the last index, *slot is
- * made 0 in a way that the CPU can't speculate past, so that the map, the metadata and the data of a slot that doesn't exist are not
- * even looked at.
+ * A slot index as read from a ring: EUROPA_DROPS and the slot is the switch's now, or why not. Beyond the last
+ * index, *slot is made 0 in a way that the CPU can't speculate past, so that the map, the metadata and the data of
+ * a slot that doesn't exist are not even looked at.
  */
 static inline enum europa_drop pool_take(struct vr *vr, u32 *slot)
 {

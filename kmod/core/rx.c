@@ -61,8 +61,9 @@ int rx_slot(struct vr *vr, u32 vnic, u32 len)
 }
 
 /*
- * Field by field into words: the caller has just stored these fields, and a wider load of them would wait until all stores before
- * have left the CPU, those to lines that the VR had last included. That was half the cost of receiving.
+ * Field by field into words: the caller has just stored these fields, and a wider load of them would wait until all
+ * stores before have left the CPU, those to lines that the VR had last included. That was half the cost of
+ * receiving.
  */
 static void write_meta(struct europa_slot *shared, u32 vnic, const struct europa_slot *meta)
 {

@@ -81,7 +81,6 @@ static enum europa_drop take_frame(struct vr *vr, u32 slot, struct tx_frame *fra
 	}
 	frame->slot = slot;
 	frame->data = vr->slots + (u64)slot * vr->geo.slot_stride + frame->meta.offset;
-	prefetchw(frame->data);         /* to read it now, and to fill it again soon */
 	return EUROPA_DROPS;
 }
 

@@ -3,8 +3,8 @@
  * The switch's side of one VR: its private view of the region. Nothing in struct vr is visible to the VR, and nothing
  * that the VR can write is used but through the checks in check.c.
  *
- * The core asks for nothing: the caller gives memory, serialises calls on one VR (one thread in europad, a lock in the module),
- * takes counters from the region, rings the doorbell where it is told to.
+ * The core asks for nothing: the caller gives memory, serialises calls on one VR (one thread in europad, a lock in
+ * the module), takes counters from the region, rings the doorbell where it is told to.
  *
  *   in:  port -> classify() -> rx_slot(): an EMPTY slot -> the caller copies the frame in -> rx_put() -> ... -> rx_flush()
  *   out: tx_take(): checked frames -> the caller sends them -> tx_done(): their slots are EMPTY again
@@ -60,10 +60,10 @@ size_t vr_memory(const struct europa_geometry *geo);
 void vr_init(struct vr *vr, const struct europa_geometry *geo, const char *name, void *control, void *pool, void *memory);
 
 /*
- * A region that another switch served: rings go on where they were, half-done transfers are finished or undone by the journal
- * in the lines, owners are believed (the VR can't write them), free slots found again. A VR in quarantine stays there. Ring the
- * doorbell once afterwards: the last switch may have died between publishing and ringing. -EINVAL: control doesn't hold
- * a region of this geometry.
+ * A region that another switch served: rings go on where they were, half-done transfers are finished or undone by
+ * the journal in the lines, owners are believed (the VR can't write them), free slots found again. A VR in
+ * quarantine stays there. Ring the doorbell once afterwards: the last switch may have died between publishing and
+ * ringing. -EINVAL: control doesn't hold a region of this geometry.
  */
 int vr_adopt(struct vr *vr, const struct europa_geometry *geo, void *control, void *pool, void *memory);
 
@@ -94,7 +94,8 @@ static inline void vr_drop(struct vr *vr, u32 vnic, enum europa_drop cause, u32 
 
 /*
  * An EMPTY slot for a frame of `len` bytes, or -1 and the drop is counted. The slot is still the switch's; fill
- * rx_data(vr, slot), which holds at least len bytes, and call rx_put, or rx_cancel, before the next rx_slot of this vNIC.
+ * rx_data(vr, slot), which holds at least len bytes, and call rx_put, or rx_cancel, before the next rx_slot of this
+ * vNIC.
  */
 int rx_slot(struct vr *vr, u32 vnic, u32 len);
 /* Where to put the frame. */
@@ -103,8 +104,8 @@ static inline u8 *rx_data(const struct vr *vr, u32 slot)
 	return vr->slots + (u64)slot * vr->geo.slot_stride + EUROPA_HEADROOM;
 }
 /*
- * The slot becomes the VR's when rx_flush is called. `meta` is the frame's metadata but for state, in_vnic and offset, which
- * rx_put sets (len, flags, GSO fields, ... are the caller's).
+ * The slot becomes the VR's when rx_flush is called. `meta` is the frame's metadata but for state, in_vnic and
+ * offset, which rx_put sets (len, flags, GSO fields, ... are the caller's).
  */
 void rx_put(struct vr *vr, u32 vnic, u32 slot, const struct europa_slot *meta);
 void rx_cancel(struct vr *vr, u32 slot);
@@ -121,9 +122,9 @@ struct tx_frame {
 };
 
 /*
- * Takes up to `max` (<= VR_BATCH) frames from a vNIC's tx ring, and counts them as sent out of the vNICs in `ports`. What
- * fails a check is counted as dropped, its slot reclaimed where it is the VR's to give, and left out. *looked: entries consumed
- * (0: the ring is empty, or the VR is not served).
+ * Takes up to `max` (<= VR_BATCH) frames from a vNIC's tx ring, and counts them as sent out of the vNICs in
+ * `ports`. What fails a check is counted as dropped, its slot reclaimed where it is the VR's to give, and left out.
+ * *looked: entries consumed (0: the ring is empty, or the VR is not served).
  */
 u32 tx_take(struct vr *vr, u32 vnic, struct tx_frame *frames, u32 max, u32 *looked);
 /* The frames have left (or were dropped: count that before): their slots are EMPTY and free. */

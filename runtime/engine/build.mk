@@ -18,3 +18,9 @@ $(eval $(call program,tests/rules_test,tests/unit/rules_test.c $(RULES_TESTED),-
 $(eval $(call program,tests/protocol_test,tests/unit/protocol_test.c $(RULES_TESTED),-lcmocka -lpcap))
 UNIT_TESTS += $(O)/tests/rules_test $(O)/tests/protocol_test
 $(eval $(call fuzzer,rules_fuzz,tests/fuzz/rules_fuzz.c $(RULES_TESTED) kmod/core/classify.c,-lpcap))
+
+# The unit, with europad's path as it is installed.
+$(O)/europad.service: runtime/engine/europad.service
+	$(Q)mkdir -p $(@D) && sed 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $< >$@
+BUILD   += $(O)/europad.service
+INSTALL += 644:$(O)/europad.service:$(UNITDIR)/europad.service

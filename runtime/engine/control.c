@@ -87,9 +87,10 @@ static void unlink_member(struct engine *engine, struct member *member)
 }
 
 /*
- * The end of a registration. Under the lock everything is taken from where the poll thread looks; afterwards nobody knows
- * it, and what takes time can take it: devices now, because their names are to be free, the rest when there is time for it. The janitor
- * works in order, so the member outlives its ports. A switch that is told to end leaves the devices of living VRs to its successor.
+ * The end of a registration. Under the lock everything is taken from where the poll thread looks; afterwards
+ * nobody knows it, and what takes time can take it: devices now, because their names are to be free, the rest when
+ * there is time for it. The janitor works in order, so the member outlives its ports. A switch that is told to end
+ * leaves the devices of living VRs to its successor.
  */
 static void unregister(struct engine *engine, struct member *member, bool keep_devices)
 {
@@ -116,8 +117,8 @@ static void unregister(struct engine *engine, struct member *member, bool keep_d
 	janitor_later(destroy_member, member);
 }
 
-static int serve_register(struct server *s, struct connection *c, const struct europa_register *reg, int *fds, unsigned nfds,
-			  struct europa_reply *reply, struct error *e)
+static int serve_register(struct server *s, struct connection *c, const struct europa_register *reg, int *fds,
+			  unsigned nfds, struct europa_reply *reply, struct error *e)
 {
 	struct member *m;
 	int r;
@@ -125,7 +126,8 @@ static int serve_register(struct server *s, struct connection *c, const struct e
 	if (c->member)
 		return refuse(e, "this connection has registered \"%s\" already", c->member->name);
 	if (nfds != REGISTER_FDS)
-		return refuse(e, "%u descriptors came; control, pool, doorbell, kick and a network namespace were expected", nfds);
+		return refuse(e, "%u descriptors came; control, pool, doorbell, kick and a network namespace were expected",
+			      nfds);
 	if (find_member(s->engine, reg->name))
 		return fail(e, EEXIST, "\"%s\" is registered already", reg->name);
 	r = member_open(reg, fds, &m, e);
@@ -144,21 +146,13 @@ static int serve_register(struct server *s, struct connection *c, const struct e
 	return 0;
 }
 
-static int open_port(struct engine *engine, struct member *m, struct europa_attach *attach, struct port **port, struct error *e)
-{
-	switch (attach->kind) {
-	case EUROPA_PORT_DEVICE:
-		return port_device_open(engine, m, attach, port, e);
-	case EUROPA_PORT_SHARED:
-		return port_shared_open(engine, m, attach, port, e);
-	case EUROPA_PORT_VR:
-		return port_link_open(engine, m, attach, port, e);
-	case EUROPA_PORT_GENERATOR:
-		return port_generator_open(engine, m, attach, port, e);
-	default:
-		return port_null_open(engine, m, attach, port, e);
-	}
-}
+static port_open_fn *const open_port[] = {
+	[EUROPA_PORT_DEVICE]    = port_device_open,
+	[EUROPA_PORT_SHARED]    = port_shared_open,
+	[EUROPA_PORT_VR]        = port_link_open,
+	[EUROPA_PORT_GENERATOR] = port_generator_open,
+	[EUROPA_PORT_NONE]      = port_null_open,
+};
 
 static int serve_attach(struct server *s, struct member *m, const struct europa_attach *wanted, struct europa_reply *reply,
 			struct error *e)
@@ -175,7 +169,7 @@ static int serve_attach(struct server *s, struct member *m, const struct europa_
 		attach.mtu = 1500;
 	if (!memcmp(attach.mac, (__u8[6]){ 0 }, sizeof attach.mac))
 		device_choose_mac(m->name, attach.vnic, attach.mac);
-	r = open_port(s->engine, m, &attach, &port, e);
+	r = open_port[attach.kind](s->engine, m, &attach, &port, e);
 	if (r < 0)
 		return r;
 	engine_lock(s->engine);
@@ -523,6 +517,7 @@ int engine_watch_links(struct engine *engine, int fd, struct error *e)
 int control_run(struct control *control, struct engine *engine, struct error *e)
 {
 	struct server s = { .control = control, .engine = engine, .idle_since_ms = now_ms() };
+	const struct timespec moment = { .tv_nsec = 1000000 };
 	struct epoll_event events[64];
 	auto_close int epoll = epoll_create1(EPOLL_CLOEXEC);
 
@@ -539,7 +534,10 @@ int control_run(struct control *control, struct engine *engine, struct error *e)
 		if (n > 0)
 			handle_all(&s, events, n);
 		devices_sweep(engine->devices);
-		if (leave_due(&s) == 0 && take_leave(&s))
+		if (leave_due(&s) != 0)
+			continue;
+		if (take_leave(&s))
 			return 0;
+		nanosleep(&moment, NULL);       /* somebody has the lock, and is about to connect */
 	}
 }

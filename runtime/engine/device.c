@@ -233,7 +233,10 @@ static void choose_name(const char *name, unsigned vnic, char device[IFNAMSIZ])
 
 /* ---- making and removing ---- */
 
-/* The switch's end, of which no more can be said when it is made: a veth device that is made as the other one's peer can't be up yet. */
+/*
+ * The switch's end, of which no more can be said when it is made: a veth device that is made as the other one's
+ * peer can't be up yet.
+ */
 static void put_peer(struct nlmsghdr *h, const struct europa_attach *a, const char *name, int netns)
 {
 	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO), *data, *peer;

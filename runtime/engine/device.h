@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vNICs' own network devices: veth pairs. One end is the user's, in the network namespace of whoever registered the VR; the
- * other end is the switch's, in a namespace of its own where the kernel has no addresses and answers nothing. That namespace
- * is bind-mounted at RUN_DIR/netns/switch, so that the pairs outlive a switch that is killed and the next one finds them there, each
- * with the VR's name and the vNIC's number in its alias.
+ * The vNICs' own network devices: veth pairs. One end is the user's, in the network namespace of whoever
+ * registered the VR; the other end is the switch's, in a namespace of its own where the kernel has no addresses
+ * and answers nothing. That namespace is bind-mounted at RUN_DIR/netns/switch, so that the pairs outlive a switch
+ * that is killed and the next one finds them there, each with the VR's name and the vNIC's number in its alias.
  *
  * Control thread only.
  */
@@ -24,8 +24,8 @@ int devices_open(struct engine *engine, const char *run_dir, struct error *e);
 void devices_close(struct engine *engine, const char *run_dir);
 
 /*
- * The pair for a vNIC: the one that an earlier switch left, where the VR is being adopted, or a new one. *ifindex is the
- * switch's end; names, addresses and MTU that `attach` leaves open are filled in. *up: carrier.
+ * The pair for a vNIC: the one that an earlier switch left, where the VR is being adopted, or a new one. *ifindex
+ * is the switch's end; names, addresses and MTU that `attach` leaves open are filled in. *up: carrier.
  */
 int device_create(struct devices *devices, const struct member *member, struct europa_attach *attach, int *ifindex, bool *up,
 		  struct error *e);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * europad has three threads:
+ * europad has four threads:
  *
  *   poll      packets; the only one that touches rings and slots, and only with the engine locked
- *   control   the socket, devices, the carrier; whatever the kernel makes one wait for. Locks the engine for the moment in which
- *             something is added or taken away
- *   janitor   what takes tens of milliseconds and nobody waits for: closing packet sockets, getting spare ones ready
+ *   control   the socket, devices, the carrier; whatever the kernel makes one wait for. Locks the engine for the
+ *             moment in which something is added or taken away
+ *   janitor   what takes tens of milliseconds and nobody waits for: closing packet sockets
+ *   spares    the same before anybody waits for it: packet sockets with their rings (packet.c)
  *
  * The poll thread holds the lock but while it sleeps, and steps aside between two rounds where the control thread asks.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread for what the kernel takes tens of milliseconds for and nobody waits for: closing a packet socket is a grace period
- * of RCU, and so is giving it a ring.
+ * A thread for what the kernel takes tens of milliseconds for and nobody waits for: closing a packet socket is a
+ * grace period of RCU.
  */
 #ifndef EUROPA_ENGINE_JANITOR_H
 #define EUROPA_ENGINE_JANITOR_H

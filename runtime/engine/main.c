@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * europad: the switch in user mode. Started by the first europa-run that needs it, gone after the last VR, unless --keep.
+ * europad: the switch in user mode. Started by the first europa-run that needs it, gone after the last VR, unless
+ * --keep.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -115,8 +116,8 @@ static int open_signals(struct error *e)
 }
 
 /*
- * Nothing of whoever happened to start the switch is kept: no terminal, session or descriptor. The parent waits until the socket is there and
- * exits; what the child has to say goes to the log from here on.
+ * Nothing of whoever happened to start the switch is kept: no terminal, session or descriptor. The parent waits
+ * until the socket is there and exits; what the child has to say goes to the log from here on.
  */
 static int go_to_background(const char *run_dir, struct error *e)
 {
@@ -175,12 +176,14 @@ static int run(struct control *control, struct engine *engine, struct error *e)
 	r = poll_start(engine, e);
 	if (r < 0)
 		return r;
-	packet_prepare_spares();
+	r = packet_start_spares(e);
+	if (r < 0)
+		return r;
 	note("europad " EUROPA_VERSION " serves %s", control->run_dir);
 	r = control_run(control, engine, e);
 	poll_stop(engine);
 	janitor_stop();
-	packet_close_spares();
+	packet_stop_spares();
 	return r;
 }
 

@@ -36,8 +36,8 @@ int link_get(struct mnl_socket *nl, int ifindex, const char *name, struct link_i
 bool link_is_up(const struct link_info *link);
 
 /*
- * Whatever link events have come, each given to `each` once; where some were lost, all links are told again. fresh: a socket to
- * ask with.
+ * Whatever link events have come, each given to `each` once; where some were lost, all links are told again.
+ * fresh: a socket to ask with.
  */
 void link_events(struct mnl_socket *events, struct mnl_socket *fresh, mnl_cb_t each, void *data);
 

@@ -254,7 +254,10 @@ static void deliver_to_all(struct nic *nic, const u8 *frame, const struct europa
 	}
 }
 
-/* More than one wants it: it is fetched once, and not into anybody's pool, where it could change before the next one has it. */
+/*
+ * More than one wants it: it is fetched once, and not into anybody's pool, where it could change before the next
+ * one has it.
+ */
 static void spread_queued(struct nic *nic, const struct packet_frame *frame, const u16 *targets, u32 n)
 {
 	struct europa_slot meta;
@@ -305,8 +308,8 @@ int nic_fd(const struct nic *nic)
 /* ---- send ---- */
 
 /*
- * As macvlan's bridge mode: what is addressed to another vNIC of the NIC goes there and not to the wire, what is addressed to a
- * group goes to both. true: it has to go out.
+ * As macvlan's bridge mode: what is addressed to another vNIC of the NIC goes there and not to the wire, what is
+ * addressed to a group goes to both. true: it has to go out.
  */
 static bool switch_inside(struct nic *nic, const struct port *from, const struct tx_frame *frame)
 {
@@ -318,7 +321,7 @@ static bool switch_inside(struct nic *nic, const struct port *from, const struct
 	memcpy(to, frame->data, sizeof to);
 	if (!(to[0] & 1) && !mac_is_here(nic, to))
 		return true;
-	meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_CSUM_VALID | EUROPA_SLOT_VLAN;
+	meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN;
 	if (to[0] & 1)
 		meta.flags |= EUROPA_SLOT_BROADCAST;
 	meta.tstamp_us = nic->engine->now_us;

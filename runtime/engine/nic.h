@@ -47,7 +47,10 @@ void nic_close(struct nic *nic);
 void nic_add_mac(struct nic *nic, const u8 mac[6]);
 void nic_remove_mac(struct nic *nic, const u8 mac[6]);
 
-/* Poll thread: frames from the wire, at most budget; what to poll for; frames from one of its vNICs to the others and to the wire. */
+/*
+ * Poll thread: frames from the wire, at most budget; what to poll for; frames from one of its vNICs to the others
+ * and to the wire.
+ */
 unsigned nic_receive(struct nic *nic, unsigned budget);
 int nic_fd(const struct nic *nic);
 void nic_send(struct nic *nic, struct port *from, const struct tx_frame *const *frames, unsigned n);

@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/engine/janitor.h"
 #include "runtime/engine/log.h"
 #include "runtime/engine/port.h"
+#include "runtime/engine/xsk.h"
 #include "runtime/error.h"
 
 #define FRAME_BYTES   2048u             /* a frame of the usual MTU, and the kernel's header */
@@ -87,6 +87,7 @@ int packet_open(struct packet_socket **socket_, struct error *e)
 	s->batch = make_batch();
 	/* Protocol 0: nothing comes in before packet_bind. */
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	s->xsk = xsk_open();
 	r = s->fd < 0 ? -errno : !s->batch ? -ENOMEM : set_up(s);
 	if (r < 0) {
 		packet_close(s);
@@ -105,6 +106,11 @@ int packet_bind(struct packet_socket *s, int ifindex, bool promiscuous, struct e
 
 	if (bind(s->fd, (const struct sockaddr *)&ll, sizeof ll) < 0)
 		return fail(e, errno, "cannot bind a packet socket");
+	/* Where it can't be, all frames go by the packet socket. */
+	if (s->xsk && !xsk_bind(s->xsk, ifindex)) {
+		xsk_close(s->xsk);
+		s->xsk = NULL;
+	}
 	if (promiscuous && setsockopt(s->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all) < 0)
 		return fail(e, errno, "cannot listen to all addresses");
 	return 0;
@@ -116,6 +122,8 @@ void packet_close(struct packet_socket *s)
 		munmap(s->ring, FRAMES * FRAME_BYTES);
 	if (s->fd >= 0)
 		close(s->fd);
+	if (s->xsk)
+		xsk_close(s->xsk);
 	free(s->batch);
 	free(s);
 }
@@ -124,50 +132,65 @@ void packet_close(struct packet_socket *s)
 
 static struct {
 	pthread_mutex_t lock;
+	pthread_cond_t wanted;
+	pthread_t thread;
 	struct packet_socket *sockets[SPARES];
 	unsigned n;
-	bool closed;
-} spares = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	bool stop;
+} spares = { .lock = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER };
 
-static bool keep_spare(struct packet_socket *s)
+/* Waits until one is missing; false: no more are. */
+static bool one_is_missing(void)
 {
-	bool kept = false;
+	bool missing;
 
 	pthread_mutex_lock(&spares.lock);
-	if (!spares.closed && spares.n < SPARES) {
-		spares.sockets[spares.n++] = s;
-		kept = true;
-	}
+	while (spares.n == SPARES && !spares.stop)
+		pthread_cond_wait(&spares.wanted, &spares.lock);
+	missing = !spares.stop;
 	pthread_mutex_unlock(&spares.lock);
-	return kept;
+	return missing;
 }
 
-static void prepare_spare(void *unused)
+static void keep(struct packet_socket *s)
+{
+	pthread_mutex_lock(&spares.lock);
+	spares.sockets[spares.n++] = s;
+	pthread_mutex_unlock(&spares.lock);
+}
+
+static void *prepare(void *unused)
 {
 	struct error e = { 0 };
 	struct packet_socket *s;
 
-	if (packet_open(&s, &e) < 0)
-		note("no spare socket: %s", e.text);
-	else if (!keep_spare(s))
-		packet_close(s);
+	pthread_setname_np(pthread_self(), "europad-spares");
+	while (one_is_missing()) {
+		if (packet_open(&s, &e) < 0) {
+			note("no more spare sockets: %s", e.text);
+			break;
+		}
+		keep(s);
+	}
+	return NULL;
 }
 
-void packet_prepare_spares(void)
+int packet_start_spares(struct error *e)
 {
-	unsigned i;
+	int r = pthread_create(&spares.thread, NULL, prepare, NULL);
 
-	for (i = 0; i < SPARES; i++)
-		janitor_later(prepare_spare, NULL);
+	return r ? fail(e, r, "cannot start the thread for spare sockets") : 0;
 }
 
-void packet_close_spares(void)
+void packet_stop_spares(void)
 {
 	pthread_mutex_lock(&spares.lock);
-	spares.closed = true;
+	spares.stop = true;
+	pthread_cond_signal(&spares.wanted);
+	pthread_mutex_unlock(&spares.lock);
+	pthread_join(spares.thread, NULL);
 	while (spares.n)
 		packet_close(spares.sockets[--spares.n]);
-	pthread_mutex_unlock(&spares.lock);
 }
 
 int packet_get(struct packet_socket **socket_, struct error *e)
@@ -177,10 +200,10 @@ int packet_get(struct packet_socket **socket_, struct error *e)
 	pthread_mutex_lock(&spares.lock);
 	if (spares.n)
 		s = spares.sockets[--spares.n];
+	pthread_cond_signal(&spares.wanted);
 	pthread_mutex_unlock(&spares.lock);
 	if (!s)
 		return packet_open(socket_, e);
-	janitor_later(prepare_spare, NULL);
 	*socket_ = s;
 	return 0;
 }
@@ -349,18 +372,26 @@ static void offload_from_meta(struct virtio_net_hdr *o, const struct europa_slot
 	o->csum_offset = meta->csum_offset;
 	if (meta->gso_type == EUROPA_GSO_NONE)
 		return;
-	/* hdr_len is what the kernel allocates in one piece: no more than headers, whatever the frame was made of when it came in. */
+	/*
+	 * hdr_len is what the kernel allocates in one piece: no more than headers, whatever the frame was made of
+	 * when it came in.
+	 */
 	headers = meta->csum_start + 64u;
 	o->gso_type = meta->gso_type;
 	o->gso_size = meta->gso_size;
 	o->hdr_len = tag + (meta->hdr_len < headers ? meta->hdr_len : headers);
 }
 
+static void make_tag(__be16 tag[2], const struct europa_slot *meta)
+{
+	tag[0] = htons(meta->vlan_proto);
+	tag[1] = htons(meta->vlan_tci);
+}
+
 /* The tag goes between the addresses and the rest; nothing is written to the pool for that. */
 static unsigned pieces_with_tag(struct iovec *pieces, __be16 *tag, const struct tx_frame *frame)
 {
-	tag[0] = htons(frame->meta.vlan_proto);
-	tag[1] = htons(frame->meta.vlan_tci);
+	make_tag(tag, &frame->meta);
 	pieces[1] = (struct iovec){ (void *)frame->data, MACS };
 	pieces[2] = (struct iovec){ tag, TAG };
 	pieces[3] = (struct iovec){ (void *)(frame->data + MACS), frame->meta.len - MACS };
@@ -403,7 +434,8 @@ static enum europa_drop cause_of(int error)
 	}
 }
 
-void packet_send(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
+/* With a virtio-net header each. */
+static void send_offloaded(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
 {
 	struct packet_batch *b = s->batch;
 	enum europa_drop cause;
@@ -425,5 +457,46 @@ void packet_send(struct packet_socket *s, struct port *port, const struct tx_fra
 		}
 		port_drop(port, cause, 1);
 		done++;
+	}
+}
+
+static void send_plain(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
+{
+	unsigned i, full = 0;
+	__be16 tag[2];
+	int r;
+
+	for (i = 0; i < n; i++) {
+		const struct tx_frame *frame = frames[i];
+		bool tagged = frame->meta.flags & EUROPA_SLOT_VLAN;
+
+		if (unlikely(tagged))
+			make_tag(tag, &frame->meta);
+		full += !xsk_put(s->xsk, frame->data, frame->meta.len, tagged ? tag : NULL);
+	}
+	r = xsk_flush(s->xsk);
+	if (unlikely(full || r > 0))
+		port_drop(port, EUROPA_DROP_TX_FULL, full + (r > 0 ? r : 0));
+	if (unlikely(r < 0))
+		port_drop(port, cause_of(-r), n - full);
+}
+
+static bool is_plain(const struct packet_socket *s, const struct tx_frame *frame)
+{
+	return s->xsk && !(frame->meta.flags & EUROPA_SLOT_NEEDS_CSUM) && frame->meta.len <= XSK_FRAME_MAX;
+}
+
+/* In order: as many as go the same way together. */
+void packet_send(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
+{
+	while (n) {
+		bool plain = is_plain(s, frames[0]);
+		unsigned run = 1;
+
+		while (run < n && is_plain(s, frames[run]) == plain)
+			run++;
+		(plain ? send_plain : send_offloaded)(s, port, frames, run);
+		frames += run;
+		n -= run;
 	}
 }

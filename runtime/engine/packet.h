@@ -2,10 +2,11 @@
 /*
  * A packet socket (AF_PACKET) on one device.
  *
- * Receive: a ring of small frames, shared with the kernel. A frame too long for them (TCP's super-packets) is put whole on the socket's
- * queue as well, and is read from there straight into the VR's pool: small frames stay dense in the cache, and 64 KiB are
- * copied once. Send: sendmmsg straight from the pool. A virtio-net header goes with every frame in both directions, so partial checksums
- * and GSO survive.
+ * Receive: a ring of small frames, shared with the kernel. A frame too long for them (TCP's super-packets) is put
+ * whole on the socket's queue as well, and is read from there straight into the VR's pool: small frames stay dense
+ * in the cache, and 64 KiB are copied once. Send: frames with offloads by sendmmsg, straight from the pool; plain
+ * ones by AF_XDP (xsk.h), which is cheaper. A virtio-net header goes with every frame of the packet socket in both
+ * directions, so partial checksums and GSO survive.
  */
 #ifndef EUROPA_ENGINE_PACKET_H
 #define EUROPA_ENGINE_PACKET_H
@@ -16,12 +17,14 @@
 
 struct error;
 struct port;
+struct xsk;
 
 struct packet_socket {
 	int fd;
 	u8 *ring;
 	u32 head;                       /* of the ring: the frame that comes next */
 	struct packet_batch *batch;     /* what sendmmsg wants, set up once */
+	struct xsk *xsk;                /* NULL: there is none for this device */
 };
 
 struct packet_frame {
@@ -33,13 +36,14 @@ struct packet_frame {
 };
 
 /*
- * In the calling thread's network namespace, bound to no device yet: takes tens of milliseconds. packet_get, in the switch's own
- * namespace, takes one that the janitor has ready, where there is one.
+ * In the calling thread's network namespace, bound to no device yet: takes tens of milliseconds. packet_get, in
+ * the switch's own namespace, takes one that is ready, where there is one.
  */
 int packet_open(struct packet_socket **socket, struct error *e);
 int packet_get(struct packet_socket **socket, struct error *e);
-void packet_prepare_spares(void);
-void packet_close_spares(void);
+/* A thread that keeps some ready, in the calling thread's namespace. */
+int packet_start_spares(struct error *e);
+void packet_stop_spares(void);
 int packet_bind(struct packet_socket *socket, int ifindex, bool promiscuous, struct error *e);
 /* Takes tens of milliseconds. */
 void packet_close(struct packet_socket *socket);
@@ -50,8 +54,9 @@ void packet_next(struct packet_socket *socket);
 /* The frame to the VR behind the port, if it takes it, whether it is in the ring or on the queue. */
 void packet_deliver(struct packet_socket *socket, const struct packet_frame *frame, struct port *port);
 /*
- * The whole of a queued frame, at most `room` bytes. Frames that came in on two CPUs at once may be queued in another order than they
- * have in the ring, so what comes out has metadata of its own. false: it was longer, and is gone.
+ * The whole of a queued frame, at most `room` bytes. Frames that came in on two CPUs at once may be queued in
+ * another order than they have in the ring, so what comes out has metadata of its own. false: it was longer, and
+ * is gone.
  */
 bool packet_fetch(struct packet_socket *socket, u8 *to, u32 room, struct europa_slot *meta);
 void packet_discard(struct packet_socket *socket);

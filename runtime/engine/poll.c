@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The poll thread: rounds over all members and shared NICs while there is work, and a sleep that wakes for anything when there is
- * none.
+ * The poll thread: rounds over all members and shared NICs while there is work, and a sleep that wakes for
+ * anything when there is none.
  *
- * A round gives every member the same budget of frames, in each direction, however many it or its neighbours have; its vNICs take
- * turns in who comes first. So a VR that floods, or is flooded, gets its share of a round and no more.
+ * A round gives every member the same budget of frames, in each direction, however many it or its neighbours have;
+ * its vNICs take turns in who comes first. So a VR that floods, or is flooded, gets its share of a round and no
+ * more.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,9 +28,14 @@
 #define NIC_BUDGET     128u    /* frames a shared NIC a round */
 #define SPIN_US        30u     /* without work, before going to sleep: the CPU may be somebody else's who makes work */
 
+/* What a sleep is to end for, and whose it is. */
 struct watch {
 	struct pollfd *fds;        /* [0] is the wake-up eventfd */
-	void **owners;             /* of fds[i]: the member whose kick it is, or NULL */
+	struct watched {
+		int fd;
+		struct member *member;     /* whose kick it is, or */
+		struct port *port;         /* whose device it is */
+	} *who;
 	unsigned n, room;
 	u32 generation;
 };
@@ -150,44 +156,49 @@ static unsigned serve_all(struct engine *engine)
 
 /* ---- sleep ---- */
 
-static bool watch_add(struct watch *w, int fd, void *owner)
+static bool watch_grow(struct watch *w)
 {
-	if (w->n == w->room) {
-		unsigned room = w->room ? 2 * w->room : 64;
-		struct pollfd *fds = realloc(w->fds, room * sizeof *fds);
-		void **owners;
+	unsigned room = w->room ? 2 * w->room : 64;
+	struct pollfd *fds = realloc(w->fds, room * sizeof *fds);
+	struct watched *who;
 
-		if (!fds)
-			return false;
-		w->fds = fds;
-		owners = realloc(w->owners, room * sizeof *owners);
-		if (!owners)
-			return false;
-		w->owners = owners;
-		w->room = room;
-	}
+	if (!fds)
+		return false;
+	w->fds = fds;
+	who = realloc(w->who, room * sizeof *who);
+	if (!who)
+		return false;
+	w->who = who;
+	w->room = room;
+	return true;
+}
+
+static bool watch_add(struct watch *w, int fd, struct member *member, struct port *port)
+{
+	if (w->n == w->room && !watch_grow(w))
+		return false;
 	w->fds[w->n] = (struct pollfd){ .fd = fd, .events = POLLIN };
-	w->owners[w->n++] = owner;
+	w->who[w->n++] = (struct watched){ .fd = fd, .member = member, .port = port };
 	return true;
 }
 
 static bool watch_member(struct watch *w, struct member *m)
 {
-	bool ok = m->kick_gone || watch_add(w, m->kick, m);
+	bool ok = m->kick_gone || watch_add(w, m->kick, m, NULL);
 	u32 left;
 
 	for (left = m->attached; ok && left; left &= left - 1) {
 		struct port *port = m->ports[__builtin_ctz(left)];
 
 		if (port->fd >= 0)
-			ok = watch_add(w, port->fd, NULL);
+			ok = watch_add(w, port->fd, NULL, port);
 	}
 	return ok;
 }
 
 /*
- * Whatever a sleep is to end for. poll() and not epoll: a packet that comes while all are awake then finds nobody waiting and wakes
- * nobody, which saves each packet more than it costs to name the descriptors for each sleep.
+ * Whatever a sleep is to end for. poll() and not epoll: a packet that comes while all are awake then finds nobody
+ * waiting and wakes nobody, which saves each packet more than it costs to name the descriptors for each sleep.
  */
 static bool watch_all(struct watch *w, struct engine *engine)
 {
@@ -198,11 +209,11 @@ static bool watch_all(struct watch *w, struct engine *engine)
 	if (w->n && w->generation == engine->generation)
 		return true;
 	w->n = 0;
-	ok = watch_add(w, engine->wake, NULL);
+	ok = watch_add(w, engine->wake, NULL, NULL);
 	for (m = engine->members; ok && m; m = m->next)
 		ok = watch_member(w, m);
 	for (nic = engine->nics; ok && nic; nic = nic->next)
-		ok = watch_add(w, nic_fd(nic), NULL);
+		ok = watch_add(w, nic_fd(nic), NULL, NULL);
 	w->generation = engine->generation;
 	if (!ok)
 		w->n = 0;
@@ -240,7 +251,7 @@ static void look_at(struct engine *engine, struct watch *w)
 	if (w->fds[0].revents && read(engine->wake, &wakes, sizeof wakes) < 0)
 		note("wake-up: errno %d", errno);
 	for (i = 1; i < w->n; i++) {
-		struct member *m = w->owners[i];
+		struct member *m = w->who[i].member;
 
 		if (!w->fds[i].revents)
 			continue;
@@ -248,11 +259,32 @@ static void look_at(struct engine *engine, struct watch *w)
 			drain_kick(m, w->fds[i].revents);
 			kick_gone |= m->kick_gone;
 		} else if (w->fds[i].revents & POLLERR) {
-			clear_error(w->fds[i].fd);
+			clear_error(w->who[i].fd);
 		}
 	}
 	if (kick_gone)
 		engine->generation++;
+}
+
+/*
+ * A device whose frames wait for room at the VR is not what one waits for: the VR's kick is, or the end of
+ * patience. Returns microseconds until that, 0: nobody waits.
+ */
+static u32 leave_out_full(struct watch *w, u32 now_us)
+{
+	u32 soonest = 0;
+	unsigned i;
+
+	for (i = 0; i < w->n; i++) {
+		const struct port *port = w->who[i].port;
+		u32 waited = port && port->full_since_us ? now_us - port->full_since_us : PORT_PATIENCE_US;
+		u32 left = waited < PORT_PATIENCE_US ? PORT_PATIENCE_US - waited : 0;
+
+		w->fds[i].fd = left ? -1 : w->who[i].fd;
+		if (left && (!soonest || left < soonest))
+			soonest = left;
+	}
+	return soonest;
 }
 
 /* Announces to every VR that it must kick. true: somebody had work in the meantime. */
@@ -287,10 +319,11 @@ static void sleep_on(struct engine *engine, struct watch *w)
 		work = true;
 	}
 	if (!work) {
-		u32 generation = engine->generation;
+		u32 generation = engine->generation, patience = leave_out_full(w, engine->now_us);
+		struct timespec timeout = { .tv_nsec = patience * 1000l };
 
 		pthread_mutex_unlock(&engine->lock);
-		ready = poll(w->fds, w->n, -1);
+		ready = ppoll(w->fds, w->n, patience ? &timeout : NULL, NULL);
 		pthread_mutex_lock(&engine->lock);
 		if (generation != engine->generation) {
 			uint64_t wakes;
@@ -342,7 +375,7 @@ static void *poll_thread(void *arg)
 	}
 	pthread_mutex_unlock(&engine->lock);
 	free(watch.fds);
-	free(watch.owners);
+	free(watch.who);
 	return NULL;
 }
 

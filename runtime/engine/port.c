@@ -16,6 +16,29 @@ void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *
 	port->member->dirty |= 1u << port->vnic;
 }
 
+static bool has_room(struct vr *vr, u32 vnic, u32 len)
+{
+	u32 want = vr->rx_pending[vnic] + 1, room = ring_reserve(&vr->rx[vnic], want);
+
+	/* A broken ring, and a frame that never fits, are for rx_slot to count. */
+	if (vr_paused(vr) || room == RING_BROKEN)
+		return true;
+	if (len > vr->geo.slot_stride - EUROPA_HEADROOM)
+		return room == want && (vr->nfree_runs || !vr->geo.nruns);
+	return room == want && vr->nfree_slots;
+}
+
+bool port_should_wait(struct port *port, u32 len, u32 now_us)
+{
+	if (likely(has_room(&port->member->vr, port->vnic, len))) {
+		port->full_since_us = 0;
+		return false;
+	}
+	if (!port->full_since_us)
+		port->full_since_us = now_us | 1;
+	return now_us - port->full_since_us < PORT_PATIENCE_US;
+}
+
 void port_set_up(struct port *port, bool up)
 {
 	struct europa_vnic *vnic = &port->member->vr.vnics[port->vnic];

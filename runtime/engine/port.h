@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A port is what a vNIC is attached to. Its kind is chosen once, when the vNIC is attached; from then on the poll thread knows only
- * the functions below, each called with a batch.
+ * A port is what a vNIC is attached to. Its kind is chosen once, when the vNIC is attached; from then on the poll
+ * thread knows only the functions below, each called with a batch.
  *
- *   in:   receive() of the port itself (a device of its own, a generator), or somebody else's port_deliver() (a shared NIC, another VR)
+ *   in:   receive() of the port itself (a device of its own, a generator), or somebody else's port_deliver() (a
+ *         shared NIC, another VR)
  *   out:  send()
  *
- * Frames are copied at a port, in both directions, and never lent: so when send() returns, the slots are free, and a port that
- * keeps frames (a link with delay, an AF_XDP ring of a zero-copy NIC) keeps its own copy of them.
+ * Frames are copied at a port, in both directions, and never lent: so when send() returns, the slots are free, and
+ * a port that keeps frames (a link with delay, an AF_XDP ring of a zero-copy NIC) keeps its own copy of them.
  *
- * receive, send: poll thread. attach, detach: control thread, engine locked; nobody calls the port any more when detach returns. destroy: janitor's
- * thread, takes as long as it takes.
+ * receive, send: poll thread. attach, detach: control thread, engine locked; nobody calls the port any more when
+ * detach returns. destroy: janitor's thread, takes as long as it takes.
  */
 #ifndef EUROPA_ENGINE_PORT_H
 #define EUROPA_ENGINE_PORT_H
@@ -22,7 +23,10 @@ struct error;
 struct engine;
 
 struct port_ops {
-	/* At most `budget` frames from outside into the VR's rx ring; how many were looked at. NULL: somebody else delivers. */
+	/*
+	 * At most `budget` frames from outside into the VR's rx ring; how many were looked at. NULL: somebody else
+	 * delivers.
+	 */
 	unsigned (*receive)(struct port *port, unsigned budget);
 	/* Sends what it can, and counts what it can't by cause (port_drop). */
 	void (*send)(struct port *port, const struct tx_frame *const *frames, unsigned n);
@@ -40,6 +44,7 @@ struct port {
 	int fd;                    /* to poll for POLLIN before sleeping, or -1 */
 	int ifindex;               /* of the device in the switch's own network namespace, or 0 */
 	bool up;                   /* as EUROPA_VNIC_UP shows it */
+	u32 full_since_us;         /* the VR has no room since then; 0: it has */
 };
 
 /* Frames that were to leave here and don't, by cause. */
@@ -50,18 +55,24 @@ static inline void port_drop(const struct port *port, enum europa_drop cause, u3
 
 /* One frame to the VR behind the port, if it takes it. It is published at the end of the turn (member_flush). */
 void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *meta);
+/*
+ * For ports that have a queue of their own in front of the VR: the VR has no room for this frame, and hasn't had
+ * for so short a time that the frame should wait. A VR that is stopped by its quota, or waits for a CPU, takes
+ * what is there when it runs again; one that keeps its slots for longer doesn't keep the queue from moving, and
+ * has its drops counted.
+ */
+bool port_should_wait(struct port *port, u32 len, u32 now_us);
+#define PORT_PATIENCE_US 20000      /* two of the usual quota periods */
+
 /* Carrier, as the data plane sees it. Engine locked. */
 void port_set_up(struct port *port, bool up);
 
 /*
- * Makes the port that `attach` asks for; *attach comes back as things are. In the control thread, engine not locked, not yet
- * known to the poll thread: these make it, member_attach() publishes it.
+ * Makes the port that `attach` asks for; *attach comes back as things are. In the control thread, engine not
+ * locked, not yet known to the poll thread: these make it, member_attach() publishes it.
  */
-int port_device_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e);
-int port_shared_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e);
-int port_link_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e);
-int port_generator_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port,
-			struct error *e);
-int port_null_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e);
+typedef int port_open_fn(struct engine *engine, struct member *member, struct europa_attach *attach,
+			 struct port **port, struct error *e);
+port_open_fn port_device_open, port_shared_open, port_link_open, port_generator_open, port_null_open;
 
 #endif

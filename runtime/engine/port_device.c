@@ -30,6 +30,8 @@ static unsigned device_receive(struct port *port, unsigned budget)
 	unsigned n;
 
 	for (n = 0; n < budget && packet_peek(socket, &frame); n++) {
+		if (unlikely(port_should_wait(port, frame.meta.len, device->engine->now_us)))
+			break;
 		losing |= frame.losing;
 		frame.meta.tstamp_us = device->engine->now_us;
 		packet_deliver(socket, &frame, port);
@@ -59,7 +61,8 @@ static const struct port_ops ops = {
 	.destroy = device_destroy,
 };
 
-int port_device_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e)
+int port_device_open(struct engine *engine, struct member *member, struct europa_attach *attach,
+		     struct port **port, struct error *e)
 {
 	struct port_device *d = calloc(1, sizeof *d);
 	int r;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A port without any network: it copies frames from a template into as many slots as the VR's rx ring takes, and copies what
- * the VR sends into a scratch frame. What passes here is the hand-off alone: the copies, the rings, the checks.
+ * A port without any network: it copies frames from a template into as many slots as the VR's rx ring takes, and
+ * copies what the VR sends into a scratch frame. What passes here is the hand-off alone: the copies, the rings,
+ * the checks.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -137,8 +138,8 @@ static void make_template(struct generator *g, const u8 mac[6])
 	g->template[39] = udp;
 }
 
-int port_generator_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port,
-			struct error *e)
+int port_generator_open(struct engine *engine, struct member *member, struct europa_attach *attach,
+			struct port **port, struct error *e)
 {
 	struct generator *g = calloc(1, sizeof *g);
 	int r;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two VRs joined directly: what one sends is copied into the other's pool. Either may ask first; the link is up while both ports
- * are there, and whoever is left alone sends into nothing until the other one is back.
+ * Two VRs joined directly: what one sends is copied into the other's pool. Either may ask first; the link is up
+ * while both ports are there, and whoever is left alone sends into nothing until the other one is back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ static void link_send(struct port *port, const struct tx_frame *const *frames, u
 			lost++;
 			continue;
 		}
-		meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_CSUM_VALID | EUROPA_SLOT_VLAN;
+		meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN;
 		meta.tstamp_us = 0;
 		memcpy(rx_data(vr, slot), frames[i]->data, meta.len);
 		if (rx_data(vr, slot)[0] & 1)
@@ -111,7 +111,8 @@ static const struct port_ops ops = {
 	.destroy = link_destroy,
 };
 
-int port_link_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e)
+int port_link_open(struct engine *engine, struct member *member, struct europa_attach *attach,
+		   struct port **port, struct error *e)
 {
 	struct link *l = calloc(1, sizeof *l);
 

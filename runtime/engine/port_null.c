@@ -19,7 +19,8 @@ static void null_destroy(struct port *port)
 
 static const struct port_ops ops = { .send = null_send, .destroy = null_destroy };
 
-int port_null_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e)
+int port_null_open(struct engine *engine, struct member *member, struct europa_attach *attach,
+		   struct port **port, struct error *e)
 {
 	struct port *p = malloc(sizeof *p);
 

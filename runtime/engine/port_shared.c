@@ -66,7 +66,10 @@ static const struct port_ops ops = {
 	.destroy = shared_destroy,
 };
 
-/* The number by which the classifier knows the vNIC: one that no rule has; the port is to be found there when it is attached. */
+/*
+ * The number by which the classifier knows the vNIC: one that no rule has; the port is to be found there when it
+ * is attached.
+ */
 static int choose_target(const struct nic *nic)
 {
 	unsigned i;
@@ -131,7 +134,8 @@ static int open_shared(struct engine *engine, struct port_shared *s, struct euro
 	return r;
 }
 
-int port_shared_open(struct engine *engine, struct member *member, struct europa_attach *attach, struct port **port, struct error *e)
+int port_shared_open(struct engine *engine, struct member *member, struct europa_attach *attach,
+		     struct port **port, struct error *e)
 {
 	struct port_shared *s = calloc(1, sizeof *s);
 	int r;

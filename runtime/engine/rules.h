@@ -17,7 +17,10 @@
 
 struct error;
 
-/* kind and what goes with it into *rule; target and mac are the caller's. rule_release gives back what a filter holds. */
+/*
+ * kind and what goes with it into *rule; target and mac are the caller's. rule_release gives back what a filter
+ * holds.
+ */
 int rule_parse(const char *text, struct rule *rule, struct error *e);
 void rule_release(struct rule *rule);
 

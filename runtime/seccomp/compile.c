@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compiles the system call filters while Europa is built, and prints them as C arrays. libseccomp takes a millisecond or two
- * for what is the same at every start of a VR.
+ * Compiles the system call filters while Europa is built, and prints them as C arrays. libseccomp takes a millisecond
+ * or two for what is the same at every start of a VR.
  *
- * Both are lists of what is allowed. What is on no list fails with ENOSYS, as on a kernel that doesn't have it, so that programs
- * fall back to what they did before it was there; what is known and never to be had fails with EPERM, which they report.
+ * Both are lists of what is allowed. What is on no list fails with ENOSYS, as on a kernel that doesn't have it, so
+ * that programs fall back to what they did before it was there; what is known and never to be had fails with EPERM,
+ * which they report.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -134,7 +135,8 @@ static void add_compared(scmp_filter_ctx filter, const char *name, unsigned n, s
 }
 
 /*
- * clone() without namespaces. clone3() has its flags in memory, where no filter sees them: it isn't there, and libraries take clone().
+ * clone() without namespaces. clone3() has its flags in memory, where no filter sees them: it isn't there, and
+ * libraries take clone().
  */
 static void add_clone(scmp_filter_ctx filter)
 {
@@ -206,8 +208,9 @@ static void print_instruction(struct sock_filter i)
 }
 
 /*
- * ioctl() is allowed but for requests that put characters into a terminal. The kernel reads the request as 32 bits, so these are what
- * is compared: bits above them don't hide it. A list of what is allowed has no word for "all but", so this stands before it.
+ * ioctl() is allowed but for requests that put characters into a terminal. The kernel reads the request as 32 bits,
+ * so these are what is compared: bits above them don't hide it. A list of what is allowed has no word for "all but",
+ * so this stands before it.
  */
 static void print_preamble(void)
 {

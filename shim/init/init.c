@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * europa-init: process 1 of every VR, and the only privileged code inside one. It is started by the runtime from a sealed copy of
- * its file, as the VR's root, in all the VR's namespaces; gets its orders at HANDSHAKE_FD (runtime/handshake.h), drops privilege,
- * starts the data plane, passes signals on to it, reaps what is orphaned, and exits with the data plane's status.
+ * europa-init: process 1 of every VR, and the only privileged code inside one. It is started by the runtime from a
+ * sealed copy of its file, as the VR's root, in all the VR's namespaces; gets its orders at HANDSHAKE_FD
+ * (runtime/handshake.h), drops privilege, starts the data plane, passes signals on to it, reaps what is orphaned, and
+ * exits with the data plane's status.
  */
 #include <errno.h>
 #include <signal.h>
@@ -47,7 +48,8 @@ static int receive_plan(struct error *e)
 		_exit(125);             /* the supervisor is gone */
 	if (got < 0)
 		return fail(e, errno, "europa-init: no orders");
-	if ((size_t)got < offsetof(struct init_plan, filter) || plan.size != (size_t)got || init_plan_size(&plan) != plan.size)
+	if ((size_t)got < offsetof(struct init_plan, filter) || plan.size != (size_t)got ||
+	    init_plan_size(&plan) != plan.size)
 		return refuse(e, "europa-init is not of the same version as europa-run");
 	return 0;
 }
@@ -79,8 +81,8 @@ static void default_signals(void)
 }
 
 /*
- * The program's own PATH is searched where its name has no slash. Not execvp(): that would hand what the kernel can't execute
- * to a shell, whose absence would then be what the user is told about. Returns errno.
+ * The program's own PATH is searched where its name has no slash. Not execvp(): that would hand what the kernel can't
+ * execute to a shell, whose absence would then be what the user is told about. Returns errno.
  */
 static int execute(char **argv)
 {
@@ -93,9 +95,10 @@ static int execute(char **argv)
 		return errno;
 	}
 	for (path = path ? path : "/usr/local/bin:/usr/bin:/bin"; ; path++) {
-		int length = (int)strcspn(path, ":");
+		int length = (int)strcspn(path, ":"), printed;
 
-		if (length && snprintf(candidate, sizeof candidate, "%.*s/%s", length, path, argv[0]) < (int)sizeof candidate) {
+		printed = snprintf(candidate, sizeof candidate, "%.*s/%s", length, path, argv[0]);
+		if (length && printed < (int)sizeof candidate) {
 			execv(candidate, argv);
 			if (errno != ENOENT && errno != ENOTDIR)
 				err = errno;

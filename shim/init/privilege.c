@@ -91,7 +91,9 @@ static int set_capabilities(const struct init_plan *plan, struct error *e)
 	return 0;
 }
 
-/* Changing the uid disarmed the signal. A supervisor that died before it was armed again has closed its end already. */
+/*
+ * Changing the uid disarmed the signal. A supervisor that died before it was armed again has closed its end already.
+ */
 static int check_parent(const struct init_plan *plan, struct error *e)
 {
 	struct pollfd line = { .fd = HANDSHAKE_FD };

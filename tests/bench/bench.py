@@ -24,7 +24,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CLOCK_TICK = os.sysconf("SC_CLK_TCK")
 libc = ctypes.CDLL(None, use_errno=True)
 
 parser = argparse.ArgumentParser()
@@ -39,6 +38,7 @@ RUN_DIR = Path(tempfile.mkdtemp(prefix="europa-bench."))
 STEM = f"b{os.getpid() % 100000}"
 ENV = dict(os.environ, EUROPA_RUN_DIR=str(RUN_DIR), PATH=f"{BUILD}/bin:{os.environ['PATH']}", LC_ALL="C.UTF-8")
 GENERATOR_CPU, ROUTER_CPU = 0, 1
+GEN_MAC, SINK_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 
 
 # ---- running things ----
@@ -119,6 +119,7 @@ def like_a_nic(net, device):
     # The thread's name is cut at 15 characters, so several devices may look alike: the newest is this one's.
     threads = [pid for pid in processes() if name_of(pid).startswith(f"napi/{device}"[:14])]
     pin([max(threads)], ROUTER_CPU)
+    os.setpriority(os.PRIO_PROCESS, max(threads), -20)
     return max(threads)
 
 
@@ -140,20 +141,35 @@ def pin(pids, cpu):
             os.sched_setaffinity(int(thread), {cpu})
 
 
-def cpu_seconds(pids):
-    ticks = 0
+def above_other_load():
+    """All parties run at nice -20, so that what else the machine does gets next to nothing, and they share among each other as before."""
+    os.setpriority(os.PRIO_PROCESS, 0, -20)
+    lift_session(os.getpid())
+
+
+def lift_session(pid):
+    """Where the kernel schedules sessions against each other, a session has a nice value of its own."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text("-20")
+
+
+def weigh_group(name):
+    """A control group competes as a whole: it gets the weight of one process at nice -20."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        for file, weight in (("cpu.shares", 88761), ("cpu.weight", 8876)):
+            path = Path(line.split()[1], "europa", name, file)
+            if path.exists():
+                path.write_text(str(weight))
+
+
+def sum_runtime(pids):
+    """Seconds on a CPU from schedstat, which counts nanoseconds where /proc/PID/stat counts ticks."""
+    total = 0
     for pid in pids:
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / CLOCK_TICK
-
-
-def softirq_seconds(cpu):
-    for line in Path("/proc/stat").read_text().splitlines():
-        if line.startswith(f"cpu{cpu} "):
-            return int(line.split()[7]) / CLOCK_TICK
-    return 0
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
+    return total / 1e9
 
 
 def tsc_hz():
@@ -173,6 +189,9 @@ class VR:
         VR.every.append(self)
         run(BUILD / "bin/europa-run", "--detach", "--name", self.name, *opts, image, *(["--", *args] if args else []))
         self.state = wait_for(lambda: self.read_state(), f"{self.name} to run")
+        weigh_group(self.name)
+        for pid in switch_pids():
+            lift_session(pid)
 
     def read_state(self):
         state = json.loads((RUN_DIR / self.name / "state.json").read_text())
@@ -357,12 +376,14 @@ class EuropaRouter(Path3):
 
     def __init__(self):
         super().__init__("e", router=False)
+        # As the kernel's: no expiry in the middle of a round, for the sink drops what would refresh it.
         self.vr = VR(ROOT / "image/ipfwd", "--vnics", "2", args=[
-            "address", "0", "10.0.0.1/24", "address", "1", "10.0.1.1/24"])
+            "address", "0", "10.0.0.1/24", "address", "1", "10.0.1.1/24",
+            "neighbour", "10.0.0.2", GEN_MAC, "dev", "0", "neighbour", "10.0.1.2", SINK_MAC, "dev", "1"])
         self.left, self.right = f"{self.vr.name}-v0", f"{self.vr.name}-v1"
         self.ends = [switch_device(self.vr, n) for n in (0, 1)]
-        run("ip", "link", "set", self.left, "netns", self.gen.name)
-        run("ip", "link", "set", self.right, "netns", self.sink.name)
+        run("ip", "link", "set", self.left, "address", GEN_MAC, "netns", self.gen.name)
+        run("ip", "link", "set", self.right, "address", SINK_MAC, "netns", self.sink.name)
         self.gen.take(self.left, "10.0.0.2/24", "10.0.0.1")
         self.sink.take(self.right, "10.0.1.2/24", "10.0.1.1")
         wait_for(lambda: self.gen.run("ping", "-q", "-c", "1", "-W", "1", "10.0.1.2"), "a ping through ipfwd")
@@ -380,26 +401,45 @@ class EuropaRouter(Path3):
             os.sched_setaffinity(pid, set(range(os.cpu_count())))
 
 
-def udp_round(figures, path, title):
-    """One round of a flood: packets that the sink's device counted, and what each party used of a CPU meanwhile."""
+RATES = [100_000, 150_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000, 850_000, 1_000_000, 1_200_000, 1_500_000]
+
+
+def offer(path, rate):
+    """Offers so many packets/s (None: a flood) and returns packets/s that the sink's device counted, and seconds of CPU by party."""
     generator = path.gen.popen(BUILD / "tests/udpgen", "--device", path.left, "--to", path.mac, "--dst", "10.0.1.2", "--xdp", "--cpu",
-                               GENERATOR_CPU, "--seconds", options.seconds + 1)
+                               GENERATOR_CPU, "--seconds", options.seconds + 5, *(["--rate", rate] if rate else []))
     try:
-        time.sleep(0.5)
+        time.sleep(0.2)
         start, packets = time.monotonic(), path.sink.received(path.right)
-        used = {party: cpu_seconds(pids) for party, pids in path.parties.items()}
-        softirq = softirq_seconds(ROUTER_CPU)
-        time.sleep(options.seconds)
+        used = {party: sum_runtime(pids) for party, pids in path.parties.items()}
+        time.sleep(options.seconds / 2)
         packets = path.sink.received(path.right) - packets
+        used = {party: sum_runtime(pids) - used[party] for party, pids in path.parties.items()}
         elapsed = time.monotonic() - start
-        softirq = softirq_seconds(ROUTER_CPU) - softirq
-        used = {party: cpu_seconds(pids) - used[party] for party, pids in path.parties.items()}
     finally:
         generator.terminate()
         generator.wait()
-    busy = sum(used.values()) + (softirq if "nic" not in used and "router" not in used else 0)
-    figures.add(title, pps=packets / elapsed, cpu=100 * busy / elapsed, cycles=busy * tsc_hz() / max(packets, 1),
-                **{f"{party} %": 100 * seconds / elapsed for party, seconds in used.items()})
+    return packets / elapsed, {party: seconds / elapsed for party, seconds in used.items()}
+
+
+def udp_round(figures, path, title):
+    """The most that gets through, whatever is offered; and what gets through when far too much is."""
+    best, used, rate = best_of(path)
+    flood, _ = offer(path, None)
+    busy = sum(used.values())
+    figures.add(title, pps=best, offered=rate, flood=flood, cpu=100 * busy, cycles=busy * tsc_hz() / max(best, 1),
+                **{f"{party} %": 100 * share for party, share in used.items()})
+
+
+def best_of(path):
+    best = (0, {}, 0)
+    for rate in RATES:
+        pps, used = offer(path, rate)
+        if pps > best[0]:
+            best = (pps, used, rate)
+        elif pps < 0.5 * best[0]:
+            break                           # it only gets worse
+    return best
 
 
 def forward(paths):
@@ -422,8 +462,9 @@ def forward(paths):
         finally:
             run("umount", directory)
     print("## 64-byte UDP over veth, everything that routes on one CPU\n")
-    figures.table(("thousand packets/s", "pps", 1000), ("CPU %", "cpu"), ("cycles/packet", "cycles"), ("switch %", "switch %"),
-                  ("VR %", "VR %"), ("NIC thread %", "nic %"), ("router %", "router %"))
+    figures.table(("thousand packets/s", "pps", 1000), ("offered", "offered", 1000), ("in a flood", "flood", 1000), ("CPU %", "cpu"),
+                  ("cycles/packet", "cycles"), ("switch %", "switch %"), ("VR %", "VR %"), ("NIC thread %", "nic %"),
+                  ("forwarder %", "router %"))
     for other, goal in ((plain, 2.2), (kernel, 0.9)):
         ratio = figures.ratio(europa.title, other.title, "pps")
         print(f"{europa.title} / {other.title}: {ratio:.2f} (to reach: {goal})" if ratio else f"{other.title}: no figure")
@@ -441,9 +482,9 @@ def tcp(paths):
         for number in range(options.rounds):
             note(f"tcp: round {number + 1} of {options.rounds}")
             for path in (europa, kernel):
-                before = cpu_seconds(switch_pids() + europa.vr.pids())
+                before = sum_runtime(switch_pids() + europa.vr.pids())
                 result = json.loads(path.gen.run("iperf3", "--client", "10.0.1.2", "--time", max(2, options.seconds), "--omit", "1", "--json"))
-                used = cpu_seconds(switch_pids() + europa.vr.pids()) - before
+                used = sum_runtime(switch_pids() + europa.vr.pids()) - before
                 end = result["end"]
                 figures.add(path.title, gbps=end["sum_received"]["bits_per_second"] / 1e9, retransmits=end["sum_sent"]["retransmits"],
                             sender=end["cpu_utilization_percent"]["host_total"], receiver=end["cpu_utilization_percent"]["remote_total"],
@@ -485,10 +526,10 @@ def handoff():
             if nanoseconds:
                 figures.add("cache line, one way", ns=nanoseconds)
         before, start = vr.stat()["vnics"], time.monotonic()
-        used = cpu_seconds(switch_pids() + vr.pids())
+        used = sum_runtime(switch_pids() + vr.pids())
         time.sleep(options.seconds)
         after, elapsed = vr.stat()["vnics"], time.monotonic() - start
-        used = cpu_seconds(switch_pids() + vr.pids()) - used
+        used = sum_runtime(switch_pids() + vr.pids()) - used
         packets = sum(b["tx_packets"] - a["tx_packets"] for a, b in zip(before, after))
         figures.add("generator - nullfwd - generator", pps=packets / elapsed, cycles=used * tsc_hz() / max(packets, 1),
                     cpu=100 * used / elapsed)
@@ -535,16 +576,6 @@ def idle():
     print("## Idle: CPU used with no packets\n")
     figures.table(("europad %", "switch", 1, 3), ("VR %", "vr", 1, 3), ("together % (to reach: below 1)", "both", 1, 3))
     figures.save()
-
-
-def sum_runtime(pids):
-    """Seconds on a CPU from schedstat, which counts nanoseconds where /proc/PID/stat counts ticks."""
-    total = 0
-    for pid in pids:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError):
-                total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
-    return total / 1e9
 
 
 def make_image(directory):
@@ -670,6 +701,7 @@ def interrupted(*_):
 if os.geteuid():
     sys.exit("bench: needs root, for network namespaces: sudo make bench")
 signal.signal(signal.SIGTERM, interrupted)
+above_other_load()
 status = 130
 try:
     status = main()

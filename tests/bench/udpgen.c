@@ -203,30 +203,73 @@ static int load(unsigned type, const struct bpf_insn *program, size_t insns)
 	return fd;
 }
 
+/* The kernel's clock at which the next frame is due. */
+static int make_clock(void)
+{
+	union bpf_attr attr;
+	int fd;
+
+	memset(&attr, 0, sizeof attr);
+	attr.map_type = BPF_MAP_TYPE_ARRAY;
+	attr.key_size = 4;
+	attr.value_size = 8;
+	attr.max_entries = 1;
+	fd = bpf(BPF_MAP_CREATE, &attr);
+	if (fd < 0)
+		die("making a BPF map");
+	return fd;
+}
+
+#define INSN(...) (program[n++] = (struct bpf_insn){ __VA_ARGS__ })
+#define MOV(dst, src)      INSN(.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = dst, .src_reg = src)
+#define MOV_NUMBER(dst, k) INSN(.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = dst, .imm = k)
+#define ADD_NUMBER(dst, k) INSN(.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = dst, .imm = k)
+#define CALL(function)     INSN(.code = BPF_JMP | BPF_CALL, .imm = function)
+#define EXIT()             INSN(.code = BPF_JMP | BPF_EXIT)
+
 /*
- * Writes the headers and returns bpf_redirect(ifindex, 0). They are written each time because the pages go round: a frame would
- * else start with the MAC addresses and the TTL that the router gave it on its last trip.
+ * The kernel runs this as fast as it can; with a rate, it drops frames that are not due yet:
+ *
+ *	now = ktime; if (now < due) return XDP_DROP; due += interval; if (due < now - 1 ms) due = now;
+ *
+ * Then it writes the headers and returns bpf_redirect(ifindex, 0). They are written each time because the pages go round: a
+ * frame would else start with the MAC addresses and the TTL that the router gave it on its last trip.
  */
 static int load_redirect(const uint8_t *frame)
 {
-	struct bpf_insn program[64] = {
-		{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_1, .off = 0 },       /* data */
-		{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_1, .off = 4 },       /* data_end */
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_2 },
-		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_4, .imm = (HEADERS + 3) & ~3 },
-		{ .code = BPF_JMP | BPF_JGT | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_3, .off = (HEADERS + 3) / 4 },
-	};
-	unsigned n = 5;
+	struct bpf_insn program[64] = { 0 };
+	unsigned n = 0;
 	int i;
 
-	for (i = 0; i < HEADERS; i += 4, n++) {
-		program[n] = (struct bpf_insn){ .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .off = (short)i };
-		memcpy(&program[n].imm, frame + i, 4);
+	MOV(BPF_REG_6, BPF_REG_1);
+	if (want.rate) {
+		CALL(BPF_FUNC_ktime_get_ns);
+		INSN(.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_7, .src_reg = BPF_PSEUDO_MAP_VALUE, .imm = make_clock());
+		n++;
+		INSN(.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_7);
+		INSN(.code = BPF_JMP | BPF_JGE | BPF_X, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_1, .off = 2);
+		MOV_NUMBER(BPF_REG_0, XDP_DROP);
+		EXIT();
+		ADD_NUMBER(BPF_REG_1, (int)(1000000000 / want.rate));
+		MOV(BPF_REG_2, BPF_REG_0);
+		ADD_NUMBER(BPF_REG_2, -1000000);
+		INSN(.code = BPF_JMP | BPF_JGE | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_2, .off = 1);
+		MOV(BPF_REG_1, BPF_REG_0);
+		INSN(.code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_7, .src_reg = BPF_REG_1);
 	}
-	program[n++] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .imm = (int)want.ifindex };
-	program[n++] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 0 };
-	program[n++] = (struct bpf_insn){ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect };
-	program[n++] = (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT };
+	INSN(.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_6, .off = 0);     /* data */
+	INSN(.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_6, .off = 4);     /* data_end */
+	MOV(BPF_REG_4, BPF_REG_2);
+	ADD_NUMBER(BPF_REG_4, (HEADERS + 3) & ~3);
+	INSN(.code = BPF_JMP | BPF_JGT | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_3, .off = (HEADERS + 3) / 4);
+	for (i = 0; i < HEADERS; i += 4) {
+		INSN(.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .off = (short)i);
+		memcpy(&program[n - 1].imm, frame + i, 4);
+	}
+	MOV_NUMBER(BPF_REG_1, (int)want.ifindex);
+	MOV_NUMBER(BPF_REG_2, 0);
+	CALL(BPF_FUNC_redirect);
+	EXIT();
 	return load(BPF_PROG_TYPE_XDP, program, n);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The classifier: rules from the first bytes of the input, a frame from the rest. Nothing is read beyond the frame, targets are ones that
- * there are, a frame to one station goes to one at most, what is removed is found no more, and the order of rules
- * doesn't matter.
+ * The classifier: rules from the first bytes of the input, a frame from the rest. Nothing is read beyond the frame,
+ * targets are ones that there are, a frame to one station goes to one at most, what is removed is found no more,
+ * and the order of rules doesn't matter.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The switch between a hostile VR and an innocent one. The input is a sequence of operations: the hostile VR's (any value anywhere in
- * its pool memfd, indexes that jump, claims about frames, its doorbell words), the switch's (receive, transmit, pool, sleep, quiesce,
- * adopt), and the innocent VR's, which forwards numbered frames all the time. After each operation the switch's books must be right
- * and the innocent VR must have lost nothing.
+ * The switch between a hostile VR and an innocent one. The input is a sequence of operations: the hostile VR's (any
+ * value anywhere in its pool memfd, indexes that jump, claims about frames, its doorbell words), the switch's
+ * (receive, transmit, pool, sleep, quiesce, adopt), and the innocent VR's, which forwards numbered frames all the
+ * time. After each operation the switch's books must be right and the innocent VR must have lost nothing.
  *
- * The core is compiled into this file with a READ_ONCE of its own: when `treachery` is on, every word that the core has just read of
- * the hostile VR's memory is another one before it can read it again. So what is not read once, but checked and then read again, is
- * found as if a second CPU had been quick enough.
+ * The core is compiled into this file with a READ_ONCE of its own: when `treachery` is on, every word that the core
+ * has just read of the hostile VR's memory is another one before it can read it again. So what is not read once,
+ * but checked and then read again, is found as if a second CPU had been quick enough.
  */
 #include <stdio.h>
 

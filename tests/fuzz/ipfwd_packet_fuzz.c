@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Any frames, in any order, with any metadata, into a router between libeuropa and the switch's core. Checks after each input
- * that no slot is missing and that what left was in order.
+ * Any frames, in any order, with any metadata, into a router between libeuropa and the switch's core. Checks after
+ * each input that no slot is missing and that what left was in order.
  *
  * The input is a sequence of frames, each with four bytes before it:
  *

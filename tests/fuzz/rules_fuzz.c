@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* A rule's text, and behind its NUL a frame: parsed, put into a classifier, and the frame classified; and the same bytes as a request. */
+/*
+ * A rule's text, and behind its NUL a frame: parsed, put into a classifier, and the frame classified; and the same
+ * bytes as a request.
+ */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the container tests run inside a VR (and, as `probe without ...`, around europa-run): one small static program that looks about,
- * tries what must not work, and prints what came of it.
+ * What the container tests run inside a VR (and, as `probe without ...`, around europa-run): one small static program
+ * that looks about, tries what must not work, and prints what came of it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -316,8 +316,10 @@ static int without(int argc, char **argv)
 		for (size_t i = 0; i < sizeof system_calls / sizeof system_calls[0]; i++) {
 			if (strcmp(system_calls[i].name, *argv))
 				continue;
-			filter[program.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, system_calls[i].number, 0, 1);
-			filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
+			filter[program.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+									     system_calls[i].number, 0, 1);
+			filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+									     SECCOMP_RET_ERRNO | ENOSYS);
 		}
 	filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	if (argc < 2 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))

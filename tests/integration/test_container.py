@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, ROOT, VR, cgroup_roots, command, libc, process_alive, process_command, process_state, processes, wait_for
+from conftest import BUILD, ROOT, VR, command, libc, process_alive, process_command, process_state, processes, wait_for
 
 PROBE = BUILD / "tests" / "probe"
 
@@ -221,8 +221,9 @@ def test_process_1_reaps_orphans(box, image):
     assert {line.split()[0] for line in seen.splitlines() if line[0].isdigit()} == {"1", "2"}
 
 
-def test_a_supervisor_that_is_killed_takes_its_vr_along(europa, box, image):
-    vr = box.start(image("/probe", "wait"))
+@pytest.mark.parametrize("uid", [0, 1000])      # a change of uid disarms the signal
+def test_a_supervisor_that_is_killed_takes_its_vr_along(europa, box, image, uid):
+    vr = box.start(image("/probe", "wait", user={"uid": uid, "gid": uid}))
     state = vr.state()
     pids = vr.pids()
     assert len(pids) == 2 and state["init"]["pid"] in pids
@@ -231,6 +232,31 @@ def test_a_supervisor_that_is_killed_takes_its_vr_along(europa, box, image):
     assert [row["status"] for row in europa.ps()] != ["running"]         # and ps sweeps
     vr.kill()
     assert vr.leftovers() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("detach", [(), ("--detach",)], ids=["foreground", "detached"])
+def test_a_start_that_is_interrupted_at_any_moment(europa, box, image, detach, number):
+    """What is left of it is swept by the next command; nothing of it runs on that its caller doesn't know of."""
+    bundle = image("/probe")
+    argv = europa.home.argv(*box.argv(bundle, "--vnics", "1", "--cpu", "25%", "--memory", "64M", *detach, args=("wait", box.vr.name)))
+
+    def ours():
+        return [pid for pid in processes() if box.vr.name in process_command(pid) and process_state(pid) not in "ZX"]
+
+    for turn in range(24):
+        child = subprocess.Popen(argv, env=europa.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                 text=True, start_new_session=True)
+        threading.Event().wait(0.0012 * turn)
+        child.send_signal(number)
+        name = child.communicate(timeout=60)[0].strip()
+        if detach and child.returncode == 0:
+            assert name == box.vr.name
+        elif number == signal.SIGINT:
+            assert child.returncode != 0
+            wait_for(lambda: not ours(), f"turn {turn}: the processes to end")
+        europa("kill", "--time", "0", box.vr.name, check=False)
+        wait_for(lambda: not box.vr.leftovers() and not ours(), f"turn {turn}: nothing to be left", timeout=20)
 
 
 def test_every_namespace_is_the_vrs_own(box, image):
@@ -343,6 +369,17 @@ def test_nothing_of_the_host_is_mounted(box, image):
         if point in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty") or point.startswith("/proc/"):
             continue
         assert root == "/" or root.endswith("/rootfs/probe"), line
+
+
+def test_a_host_whose_mounts_are_shared_sees_none_of_the_vrs(box, image, tmp_path):
+    """As systemd has them."""
+    (tmp_path / "source").mkdir()
+    script = 'cat /proc/self/mountinfo; "$@"; cat /proc/self/mountinfo'
+    done = box.run(image("/probe"), "--mount", f"{tmp_path}/source:/a", args=("exit",),
+                   wrapper=["unshare", "--mount", "--propagation", "shared", "sh", "-c", script, "sh"])
+    assert done.returncode == 0 and "shared:" in done.stdout and not done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:len(lines) // 2] == lines[len(lines) // 2:]
 
 
 def test_mounts_and_the_configuration_are_seen(box, image, tmp_path):
@@ -481,7 +518,8 @@ def test_redirected_procfs_writes(europa, box, image):
     (planted / "exec").write_text("planted")
     assert box(bundle, "cat", "/proc/self/comm") == "probe\n"
     # And where the host's own isn't one.
-    done = box.run(bundle, wrapper=["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"])
+    done = box.run(bundle, env=dict(europa.env, ASAN_OPTIONS="detect_leaks=0"),
+                   wrapper=["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"])
     assert done.returncode == 125 and done.stderr.startswith("europa-run: ")
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What `make install` puts on a machine works from there: a data plane of one's own against the library, and the commands."""
-import json
 import os
-import shutil
+import re
 import subprocess
+import textwrap
 
 import pytest
 
@@ -26,28 +26,28 @@ def library_flags(prefix, *options):
     return subprocess.check_output(["pkg-config", *options, "europa"], text=True, env=env).split()
 
 
-def run_own_data_plane(europa, program, tmp_path):
-    image = tmp_path / "mine"
-    for directory in ("bin", "dev", "etc", "proc", "sys", "tmp", "run"):
-        (image / "rootfs" / directory).mkdir(parents=True)
-    shutil.copy(program, image / "rootfs" / "bin" / "mine")
-    (image / "config.json").write_text(json.dumps({
-        "ociVersion": "1.0.2", "root": {"path": "rootfs", "readonly": True}, "annotations": {"io.europa.vnics": "2"},
-        "process": {"user": {"uid": 65534, "gid": 65534}, "args": ["/bin/mine"], "env": ["PATH=/bin"], "cwd": "/"}}))
-    for path in (tmp_path, image):
-        path.chmod(0o755)
+def forwards(europa, image):
     vr = europa.start(image, "--vnics", "2", "--link", "0=generator:size=64", "--link", "1=generator:size=64")
     wait_for(lambda: vr.stat()["vnics"][1]["tx_packets"] > 10000, "it to forward")
     assert vr.stat()["switch"]["violations"] == 0
 
 
-def test_the_example_data_plane_builds_against_the_installed_library_and_forwards(europa, installed, tmp_path):
-    program = tmp_path / "forward"
-    source = ROOT / "shim" / "example" / "forward.c"
-    assert len([line for line in source.read_text().splitlines() if line.strip()]) <= 40
-    flags = library_flags(installed, "--cflags", "--libs", "--static")
-    command("cc", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-o", program, source, *flags)
-    run_own_data_plane(europa, program, tmp_path)
+def test_a_data_plane_of_ones_own_as_the_readme_says(europa, installed, tmp_path):
+    """The README's program, built and put into an image by the README's commands."""
+    readme = (ROOT / "README.md").read_text()
+    program = readme.partition("```c\n")[2].partition("```")[0]
+    assert len([line for line in program.splitlines() if line.strip()]) <= 40
+    (tmp_path / "forward.c").write_text(program)
+    commands = re.search(r"^    cc .*?(?=^    sudo europa-run mine)", readme, re.M | re.S).group()
+    tmp_path.chmod(0o755)
+    command("bash", "-euc", textwrap.dedent(commands), cwd=tmp_path,
+            env=dict(os.environ, PKG_CONFIG_PATH=str(installed / "lib" / "pkgconfig")))
+    forwards(europa, tmp_path / "mine")
+
+
+def test_the_example_data_plane_builds_without_a_warning(installed, tmp_path):
+    command("cc", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-o", tmp_path / "forward", ROOT / "shim" / "example" / "forward.c",
+            *library_flags(installed, "--cflags", "--libs", "--static"))
 
 
 def test_the_example_is_cplusplus_too(installed, tmp_path):

@@ -10,7 +10,7 @@ def test_pings_pass_with_slots(europa, a, b, slots):
     routed = Routed(europa, a, b, "--pool", slots)
     assert routed.vr.stat()["pool"]["slots"] == slots
     # With so few slots the first packet can't wait until its next hop has answered; afterwards, one echo at a time, all pass.
-    wait_for(lambda: a.ping("10.0.1.2", 1), "the first ping")
+    wait_for(lambda: a.ping("10.0.1.2", 1, "-W", "1"), "the first ping")
     assert a.ping("10.0.1.2", 5)
 
 
@@ -19,7 +19,7 @@ def test_pings_pass_with_slots(europa, a, b, slots):
     ("--runs", "0"), ("--runs", "1"), ("--pool", "2", "--ring", "2", "--runs", "0")], ids=" ".join)
 def test_pings_pass_with(europa, a, b, options):
     Routed(europa, a, b, *options)
-    wait_for(lambda: a.ping("10.0.1.2", 1), "the first ping")
+    wait_for(lambda: a.ping("10.0.1.2", 1, "-W", "1"), "the first ping")
     assert a.ping("10.0.1.2", 5)
     assert a.ping("10.0.1.2", 3, "-s", "1400")
 
@@ -34,7 +34,7 @@ def test_no_pool_of(europa, slots):
 def test_a_full_pool_is_counted_and_recovers(europa, a, b):
     """A flood into two slots: drops by cause, and pings afterwards."""
     routed = Routed(europa, a, b, "--pool", "2")
-    wait_for(lambda: a.ping("10.0.1.2", 1), "the first ping")
+    wait_for(lambda: a.ping("10.0.1.2", 1, "-W", "1"), "the first ping")
     a.run(BUILD / "tests" / "udpgen", "--device", routed.left, "--to", routed.vr.state()["vnics"][0]["mac"], "--dst", "10.0.1.2",
           "--count", 200000)
     drops = routed.vr.stat()["vnics"][0]["drops"]

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VR without a container, to test a switch directly: makes a region, registers it, attaches vNICs, and runs a data plane in a child
- * process. Where the switch dies it has the region adopted, as a supervisor does.
+ * A VR without a container, to test a switch directly: makes a region, registers it, attaches vNICs, and runs a
+ * data plane in a child process. Where the switch dies it has the region adopted, as a supervisor does.
  *
  *	vr_driver NAME MODE PORT...
  *
- * MODE is what the data plane does with what it receives: `forward` from an even vNIC to the next odd one and back, `echo` out of where it
- * came in, `hold` it for ever, `drop` it, `none`: never looks, `flood`: sends frames of its own out of vNIC 0 as fast as it can. PORT is one vNIC:
- * device[=NAME], shared=DEVICE[,RULE], vr=NAME:N, generator=ARGS, none.
+ * MODE is what the data plane does with what it receives: `forward` from an even vNIC to the next odd one and
+ * back, `echo` out of where it came in, `hold` it for ever, `drop` it, `none`: never looks, `flood`: sends frames
+ * of its own out of vNIC 0 as fast as it can. PORT is one vNIC: device[=NAME], shared=DEVICE[,RULE], vr=NAME:N,
+ * generator=ARGS, none.
  *
  * Prints "ready", then obeys lines on standard input, each with one line of answer:
  *	attach N PORT, detach N, quiesce 0|1, census, stats N, mac N, stop, cont, kill (the data plane), quit
@@ -60,9 +61,9 @@ static void die(const struct error *e)
 
 /* ---- the data plane ---- */
 
-static unsigned out_of(const char *mode, unsigned vnic)
+static unsigned out_of(const struct europa *eu, const char *mode, unsigned vnic)
 {
-	return *mode == 'f' ? vnic ^ 1 : vnic;
+	return *mode == 'f' && (vnic ^ 1) < eu->nvnics ? vnic ^ 1 : vnic;
 }
 
 static void flood(struct europa *eu)
@@ -97,7 +98,7 @@ static void forward(struct europa *eu, const char *mode)
 			if (*mode == 'h')
 				continue;
 			if (*mode != 'd')
-				sent = europa_tx(eu, out_of(mode, vnic), slots, got);
+				sent = europa_tx(eu, out_of(eu, mode, vnic), slots, got);
 			europa_drop(eu, slots + sent, got - sent);
 		}
 		if (!all)

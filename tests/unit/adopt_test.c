@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A switch that takes over from one that was killed. The dead one is a child process over shared memory, run one machine
- * instruction at a time: after each that changed anything, a copy of the region is adopted as if the child had been killed there, and
- * every slot must be accounted for. So every instruction at which kill -9 can strike is tried, as the compiler really ordered them.
+ * A switch that takes over from one that was killed. The dead one is a child process over shared memory, run one
+ * machine instruction at a time: after each that changed anything, a copy of the region is adopted as if the child
+ * had been killed there, and every slot must be accounted for. So every instruction at which kill -9 can strike is
+ * tried, as the compiler really ordered them.
  */
 #include <setjmp.h>
 #include <stdarg.h>

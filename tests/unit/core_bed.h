@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A region in this process' memory with the switch's side of it (struct vr) and an honest VR's side (struct peer): what the core's
- * tests, fuzzers and measurements are made on. The memory is exact to the byte, so that AddressSanitizer sees what goes beyond.
+ * A region in this process' memory with the switch's side of it (struct vr) and an honest VR's side (struct peer):
+ * what the core's tests, fuzzers and measurements are made on. The memory is exact to the byte, so that
+ * AddressSanitizer sees what goes beyond.
  */
 #ifndef EUROPA_TEST_CORE_BED_H
 #define EUROPA_TEST_CORE_BED_H
@@ -135,8 +136,9 @@ static inline u64 bed_dropped(const struct bed *bed, u32 vnic, enum europa_drop 
 }
 
 /*
- * NULL, or what is wrong with the switch's books: every slot has one owner, the free stacks hold the switch's slots, each once.
- * in_flight: slots that are the switch's and on no stack, because a frame was put or taken and not yet flushed or done.
+ * NULL, or what is wrong with the switch's books: every slot has one owner, the free stacks hold the switch's
+ * slots, each once. in_flight: slots that are the switch's and on no stack, because a frame was put or taken and
+ * not yet flushed or done.
  */
 static inline const char *bed_fault(const struct bed *bed, u32 in_flight)
 {

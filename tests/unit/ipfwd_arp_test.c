@@ -152,14 +152,14 @@ static void packets_wait_for_the_answer_and_go_in_order(void **state)
 
 static void the_oldest_gives_way_where_too_many_wait(void **state)
 {
-	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_unknown);
+	struct ipfwd_bed *b = ipfwd_open(1024, ipfwd_unknown);
 
-	for (u16 i = 1; i <= 10; i++)
+	for (u16 i = 1; i <= NEIGHBOUR_QUEUE + 7; i++)
 		send_to_host(b, i);
 	assert_int_equal(COUNTED(b, WAIT_OVERFLOW), 7);
 	assert_request(ipfwd_expect(b, 1), IP(10, 0, 1, 1), HOST);
 	answer(b);
-	for (u16 i = 8; i <= 10; i++)
+	for (u16 i = 8; i <= NEIGHBOUR_QUEUE + 7; i++)
 		assert_number(ipfwd_expect(b, 1), i);
 	ipfwd_expect_nothing(b);
 	ipfwd_close(b);
@@ -176,6 +176,42 @@ static void only_a_part_of_the_pool_may_wait(void **state)
 	assert_int_equal(b->r->slots_waiting, 8);
 	assert_int_equal(COUNTED(b, WAIT_OVERFLOW), 52);
 	ipfwd_close(b);
+}
+
+/* Nor may more wait than the table has places for, in a pool however large. Each comes back. */
+static void places_to_wait_run_out_and_come_back(void **state)
+{
+	struct neighbours *table = aligned_alloc(64, sizeof *table);
+	struct address address = address_ipv4(0);
+	struct neighbour *n;
+	u32 slot, i, k;
+	u16 queue;
+
+	for (unsigned round = 0; round < 3; round++) {
+		if (!round)
+			memset(table, 0, sizeof *table);
+		memset(table->bucket, 0, sizeof table->bucket);
+		for (i = 0; i < NEIGHBOUR_WAITING / NEIGHBOUR_QUEUE; i++) {
+			address.word[0] = i;
+			n = neighbour_new(table, FAMILY_IPV4, 0, &address, 0);
+			for (k = 0; k < NEIGHBOUR_QUEUE; k++)
+				assert_int_equal(neighbour_wait(table, n, i * 100 + k), -1);
+			assert_int_equal(neighbour_wait(table, n, i * 100 + k), i * 100);
+		}
+		address.word[0] = i;
+		n = neighbour_new(table, FAMILY_IPV4, 0, &address, 0);
+		assert_int_equal(neighbour_wait(table, n, 7), 7);
+		for (i = 0; i < NEIGHBOUR_WAITING / NEIGHBOUR_QUEUE; i++) {
+			address.word[0] = i;
+			n = neighbour_find(table, FAMILY_IPV4, 0, &address);
+			queue = neighbour_take_waiting(n);
+			for (k = 1; neighbour_next_waiting(table, &queue, &slot); k++)
+				assert_int_equal(slot, i * 100 + k);
+			assert_int_equal(k, NEIGHBOUR_QUEUE + 1);
+			assert_int_equal(n->waiting, 0);
+		}
+	}
+	free(table);
 }
 
 static void who_does_not_answer_is_unreachable(void **state)
@@ -374,6 +410,63 @@ static void without_a_free_slot_the_packet_becomes_the_request(void **state)
 	ipfwd_close(b);
 }
 
+/* Nothing of what was to be done to the packet is done to the request. */
+static void a_super_packet_that_becomes_the_request_loses_its_offloads(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_unknown);
+	struct europa_slot gso = { .flags = EUROPA_SLOT_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16,
+				   .gso_type = EUROPA_GSO_TCPV4, .gso_size = 1448, .hdr_len = 54 };
+	u8 frame[FRAME_MOST];
+	u32 len = make_packet(frame, &(struct packet_form){ .protocol = PROTOCOL_TCP, .payload = 20000 });
+	struct caught *c;
+
+	frame[34 + 12] = 0x50;
+	ipfwd_hold_slots(b);
+	ipfwd_in(b, 0, frame, len, &gso);
+	c = ipfwd_expect(b, 1);
+	assert_request(c, IP(10, 0, 1, 1), HOST);
+	assert_int_equal(c->meta.flags, 0);
+	assert_int_equal(c->meta.gso_type, EUROPA_GSO_NONE);
+	ipfwd_give_slots_back(b);
+	ipfwd_close(b);
+}
+
+/* 0.0.0.0 in an ARP request is nobody, also where a subnet includes it. */
+static void the_sender_of_a_probe_is_not_learnt(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, "address 0 1.0.0.1/5\n");
+	u8 frame[60];
+
+	ipfwd_in(b, 0, frame, make_arp(frame, 0, ARP_REQUEST, 0, IP(1, 0, 0, 1)), NULL);
+	ipfwd_expect(b, 0);
+	assert_int_equal(b->r->neighbours.high, 0);
+	ipfwd_close(b);
+}
+
+/* A super-packet waits as any other, but not many do. */
+static void super_packets_wait_too(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_unknown);
+	struct europa_slot gso = { .flags = EUROPA_SLOT_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16,
+				   .gso_type = EUROPA_GSO_TCPV4, .gso_size = 1448, .hdr_len = 54 };
+	u8 frame[FRAME_MOST];
+	u32 len = make_packet(frame, &(struct packet_form){ .protocol = PROTOCOL_TCP, .payload = 20000 });
+	struct caught *c;
+
+	frame[34 + 12] = 0x50;
+	b->r->runs_may_wait = 1;
+	ipfwd_in(b, 0, frame, len, &gso);
+	ipfwd_in(b, 0, frame, len, &gso);
+	assert_int_equal(COUNTED(b, WAIT_OVERFLOW), 1);
+	assert_request(ipfwd_expect(b, 1), IP(10, 0, 1, 1), HOST);
+	answer(b);
+	c = ipfwd_expect(b, 1);
+	assert_int_equal(c->len, len);
+	assert_int_equal(c->meta.gso_size, 1448);
+	ipfwd_expect_nothing(b);
+	ipfwd_close(b);
+}
+
 /* The smallest pool there is forwards between two hosts that nobody knows at first. */
 static void two_slots_are_enough(void **state)
 {
@@ -417,7 +510,41 @@ static void addresses_are_announced_when_a_link_comes_up(void **state)
 	ipfwd_close(b);
 }
 
-/* Somebody scans a subnet through the router: the table stays in bounds, and a host that is there is served all the same. */
+/*
+ * A full table, a packet that waited in vain, and its sender is not known either: to ask for the sender takes the place of the
+ * very neighbour that is given up. What waited there must not be mixed up.
+ */
+static void the_one_that_is_given_up_may_be_replaced_at_once(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, "address 0 10.0.0.1/24\naddress 1 10.128.0.1/9\n");
+	struct neighbours *table = &b->r->neighbours;
+	u8 frame[FRAME_MOST];
+
+	for (u32 i = 0; i < NEIGHBOURS; i++) {
+		struct packet_form form = { .src = IP(10, 0, 0, 99), .dst = IP(10, 200, 0, 0) + i, .payload = 8 };
+
+		ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+		if (i == 0) {           /* two more wait for the first */
+			ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+			ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+		}
+		for (unsigned k = 0; k < b->ncaught; k++)
+			free(b->caught[k].frame);
+		b->ncaught = b->next = 0;
+	}
+	assert_int_equal(table->at[1].waiting, 3);
+	table->at[1].asked = NEIGHBOUR_ASKS;
+	table->hand = NEIGHBOURS;
+	ipfwd_later(b, NEIGHBOUR_ASK_AGAIN);
+	assert_int_equal(COUNTED(b, HOST_UNREACHABLE), 3);
+	assert_int_equal(table->at[1].address.word[0], IP(10, 0, 0, 99));
+	ipfwd_close(b);
+}
+
+/*
+ * Somebody scans a subnet through the router: the table stays in bounds, and a host that is there is served all the
+ * same.
+ */
 static void a_scan_fills_the_table_and_no_more(void **state)
 {
 	struct ipfwd_bed *b = ipfwd_open(64, "address 0 10.0.0.1/24\naddress 1 10.128.0.1/9\n"
@@ -456,6 +583,7 @@ int main(void)
 		cmocka_unit_test(packets_wait_for_the_answer_and_go_in_order),
 		cmocka_unit_test(the_oldest_gives_way_where_too_many_wait),
 		cmocka_unit_test(only_a_part_of_the_pool_may_wait),
+		cmocka_unit_test(places_to_wait_run_out_and_come_back),
 		cmocka_unit_test(who_does_not_answer_is_unreachable),
 		cmocka_unit_test(asking_again_loses_no_packet),
 		cmocka_unit_test(who_is_probed_in_vain_becomes_unreachable),
@@ -464,8 +592,12 @@ int main(void)
 		cmocka_unit_test(a_new_mac_address_is_taken_over),
 		cmocka_unit_test(a_static_neighbour_is_never_asked_nor_changed),
 		cmocka_unit_test(without_a_free_slot_the_packet_becomes_the_request),
+		cmocka_unit_test(a_super_packet_that_becomes_the_request_loses_its_offloads),
+		cmocka_unit_test(the_sender_of_a_probe_is_not_learnt),
+		cmocka_unit_test(super_packets_wait_too),
 		cmocka_unit_test(two_slots_are_enough),
 		cmocka_unit_test(addresses_are_announced_when_a_link_comes_up),
+		cmocka_unit_test(the_one_that_is_given_up_may_be_replaced_at_once),
 		cmocka_unit_test(a_scan_fills_the_table_and_no_more),
 	};
 

@@ -68,6 +68,8 @@ void ipfwd_close(struct ipfwd_bed *b)
 		ipfwd_later(b, 1000);
 	ipfwd_later(b, 3600000);
 	bed_assert_whole(&b->bed);
+	assert_int_equal(b->r->slots_waiting, 0);
+	assert_int_equal(b->r->runs_waiting, 0);
 	router_free(b->r);
 	bed_close(&b->bed);
 	for (i = 0; i < b->ncaught; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The router between two sides of a region: frames go in through the switch's core, and what leaves has passed its checks. So
- * every test here is also one of the contract: at the end no slot is missing, and nothing was ever wrong with what was sent.
+ * The router between two sides of a region: frames go in through the switch's core, and what leaves has passed its
+ * checks. So every test here is also one of the contract: at the end no slot is missing, and nothing was ever wrong
+ * with what was sent.
  *
  *	 10.0.0.2, .7 ---- vNIC 0: 10.0.0.1/24   ipfwd   vNIC 1: 10.0.1.1/24 ---- 10.0.1.2, 10.0.1.9 (gateway)
  */

@@ -101,6 +101,8 @@ static const struct rule rules[] = {
 	{ "a record route pointing before itself", .form = { .payload = 64, OPTIONS(record_pointer_low) },
 	  TOLD(BAD_OPTIONS, 12, 0) },
 	{ "a record route with half a place", .form = { .payload = 64, OPTIONS(record_no_room) }, TOLD(BAD_OPTIONS, 12, 0) },
+	{ "bad options to a directed broadcast", .form = { .dst = IP(10, 0, 1, 255), .payload = 64, OPTIONS(length_of_one) },
+	  SILENT(DIRECTED_CAST) },
 	{ "TTL 1 with options", .form = { .ttl = 1, .payload = 64, OPTIONS(nops) }, TOLD(TTL_EXCEEDED, 11, 0) },
 	{ "a wrong checksum with options", .form = { .payload = 64, OPTIONS(nops) }, .change = { 24, 0x55 },
 	  .keep_checksum = true, SILENT(BAD_CHECKSUM) },

@@ -141,6 +141,10 @@ static void other_icmp_to_the_router_is_not_answered(void **state)
 	/* and one from the router's own address would be answered to itself */
 	form = (struct packet_form){ .dst = IP(10, 0, 0, 1), .src = IP(10, 0, 1, 1) };
 	ipfwd_in(b, 0, frame, make_icmp(frame, &form, ICMP_ECHO, 0, 0, 40), NULL);
+	form.fragment = IPV4_MF;
+	ipfwd_in(b, 0, frame, make_icmp(frame, &form, ICMP_ECHO, 0, 0, 40), NULL);
+	assert_int_equal(COUNTED(b, LOCAL_FRAGMENT), 1);
+	assert_int_equal(COUNTED(b, ECHO_REPLIES), 0);
 	ipfwd_expect_nothing(b);
 	ipfwd_close(b);
 }
@@ -212,6 +216,22 @@ static void errors_are_limited_in_rate(void **state)
 		ipfwd_in(b, 0, frame, len, NULL);
 	}
 	assert_int_equal(COUNTED(b, ICMP_ERRORS), 15);
+	/* no more at once than the depth, however long it was quiet */
+	for (unsigned hours = 0; hours < 3; hours += 2) {
+		uint64_t before = COUNTED(b, ICMP_ERRORS);
+
+		ipfwd_later(b, 1000 + hours * 3600000);
+		for (unsigned i = 0; i < 20; i++)
+			ipfwd_in(b, 0, frame, len, NULL);
+		assert_int_equal(COUNTED(b, ICMP_ERRORS), before + 5);
+	}
+	/* what can't be told costs no token */
+	ipfwd_later(b, 1000);
+	for (unsigned i = 0; i < 20; i++)
+		ipfwd_in(b, 0, frame, make_packet(frame, &(struct packet_form){ .src = IP(8, 8, 8, 8), .ttl = 1 }), NULL);
+	len = make_packet(frame, &(struct packet_form){ .ttl = 1, .payload = 8 });
+	ipfwd_in(b, 0, frame, len, NULL);
+	assert_int_equal(COUNTED(b, ICMP_ERRORS), 26);
 	/* echo replies are not errors */
 	for (unsigned i = 0; i < 100; i++)
 		ipfwd_in(b, 0, frame, make_icmp(frame, &(struct packet_form){ .dst = IP(10, 0, 0, 1) }, 8, 0, 0, 8), NULL);

@@ -113,6 +113,25 @@ static void a_partial_checksum_is_completed_before_it_is_cut(void **state)
 	ipfwd_close(b);
 }
 
+/* To UDP a checksum of 0 says that there is none: the sum that gives 0 is written as 0xffff. */
+static void a_completed_checksum_is_never_zero(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(256, ipfwd_standard);
+	struct europa_slot partial = { .flags = EUROPA_SLOT_NEEDS_CSUM, .csum_start = 34, .csum_offset = 6 };
+	u8 frame[FRAME_MOST];
+	u32 len = make_packet(frame, &(struct packet_form){ .payload = 1332 });
+	u16 sum;
+
+	memset(frame + 40, 0, 2);
+	memset(frame + 42, 0, 2);
+	sum = checksum_of(frame + 34, 1332);
+	memcpy(frame + 42, &sum, 2);
+	ipfwd_mtu(b, 1, 576);
+	ipfwd_in(b, 0, frame, len, &partial);
+	assert_int_equal(b->caught[b->next].frame[40] << 8 | b->caught[b->next].frame[41], 0xffff);
+	ipfwd_close(b);
+}
+
 static void without_slots_for_all_fragments_none_is_sent(void **state)
 {
 	struct ipfwd_bed *b = ipfwd_open(2, ipfwd_standard);
@@ -223,6 +242,7 @@ int main(void)
 		cmocka_unit_test(fragments_of_fragments_keep_offset_and_more),
 		cmocka_unit_test(options_are_copied_that_say_so),
 		cmocka_unit_test(a_partial_checksum_is_completed_before_it_is_cut),
+		cmocka_unit_test(a_completed_checksum_is_never_zero),
 		cmocka_unit_test(without_slots_for_all_fragments_none_is_sent),
 		cmocka_unit_test(a_super_packet_passes_with_its_offloads_and_every_byte),
 		cmocka_unit_test(segments_are_measured_against_the_mtu),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * How fast the router's parts are by themselves: no test, it prints. Cycles are the TSC's, which ticks at its own constant
- * rate. Medians of several rounds.
+ * How fast the router's parts are by themselves: no test, it prints. Cycles are the TSC's, which ticks at its own
+ * constant rate. Medians of several rounds.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -155,8 +155,8 @@ static void measure_config(void)
 }
 
 /*
- * Slots with a packet each, from vNIC 0 to vNIC 1, `slots` of them in turn; only router_receive is timed: no ring, no switch. The
- * frames are made anew before each burst, as a switch would, which leaves them in this core's cache.
+ * Slots with a packet each, from vNIC 0 to vNIC 1, `slots` of them in turn; only router_receive is timed: no ring,
+ * no switch. The frames are made anew before each burst, as a switch would, which leaves them in this core's cache.
  */
 static void measure_core(struct ipfwd_bed *b, const char *what, unsigned slots, const u32 *dst, double hertz)
 {

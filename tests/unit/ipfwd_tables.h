@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Routing tables for tests, the same at every run: how long prefixes are in the Internet's table, and where they lie. */
+/*
+ * Routing tables for tests, the same at every run: how long prefixes are in the Internet's table, and where they
+ * lie.
+ */
 #ifndef TESTS_IPFWD_TABLES_H
 #define TESTS_IPFWD_TABLES_H
 

@@ -193,6 +193,18 @@ static void the_environment_is_the_images_with_changes(void **state)
 	spec_release(&s);
 }
 
+static void the_data_plane_is_told_its_quota(void **state)
+{
+	struct vr_spec s;
+
+	take("--cpu 25% @", &s);
+	assert_string_equal(find_env(&s, "EUROPA_CPU_PERMILLE"), "250");
+	spec_release(&s);
+	take("--env A=1 @", &s);
+	assert_null(find_env(&s, "EUROPA_CPU_PERMILLE"));
+	spec_release(&s);
+}
+
 static void host_paths_become_absolute(void **state)
 {
 	struct vr_spec s;
@@ -424,6 +436,7 @@ int main(void)
 		cmocka_unit_test(vnics_have_addresses_and_mtus),
 		cmocka_unit_test(the_pool_has_any_number_of_slots_from_two),
 		cmocka_unit_test(the_environment_is_the_images_with_changes),
+		cmocka_unit_test(the_data_plane_is_told_its_quota),
 		cmocka_unit_test(host_paths_become_absolute),
 		cmocka_unit_test(arguments_behind_the_image_replace_its_own),
 		cmocka_unit_test(flags_can_be_given_together),

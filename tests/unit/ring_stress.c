@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two threads and two rings. Slots go round: there with plain (non-atomic) data, back empty; so ThreadSanitizer sees whether the
- * indexes order entries and data in both directions. And a consumer that sleeps on a pipe whenever there is nothing to do, while the
- * producer waits for it after each burst: one wake-up that is lost stops both. Bounded by counts; a deadline only ends what hangs.
+ * Two threads and two rings. Slots go round: there with plain (non-atomic) data, back empty; so ThreadSanitizer
+ * sees whether the indexes order entries and data in both directions. And a consumer that sleeps on a pipe whenever
+ * there is nothing to do, while the producer waits for it after each burst: one wake-up that is lost stops both.
+ * Bounded by counts; a deadline only ends what hangs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
