@@ -110,6 +110,7 @@ include runtime/engine/build.mk
 include images/build.mk
 include tests/build.mk
 include docs/build.mk
+include kmod/build.mk
 
 all: $(BUILD)
 
@@ -168,6 +169,8 @@ help:
 	@echo 'sudo make bench     measure, interleaved with the peers; docs/performance.md has the method'
 	@echo 'sudo make install   into PREFIX=$(PREFIX) (DESTDIR is honoured); make uninstall undoes it'
 	@echo 'sudo make link      put europa-* of this tree on the PATH; make unlink undoes it'
+	@echo 'make kmod           the kernel module, into $(O)/kmod (KDIR=... for another kernel); make install-dkms for DKMS'
+	@echo 'sudo make check-vm  the integration tests on the module, in an emulated machine'
 	@echo 'make check-unit     the unit tests alone; make check-fuzz, make check-integration likewise'
 	@echo 'make SAN=address    build with AddressSanitizer and UBSan; SAN=thread with ThreadSanitizer'
 	@echo 'make clean          remove build/ and image/'

@@ -18,9 +18,9 @@
 
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
+#include "runtime/kernel.h"
 #include "runtime/state.h"
 
-#define KERNEL_SWITCH    "/dev/europa"
 #define ANSWER_SECONDS   20     /* a switch that takes longer is no switch */
 #define MOST_TRIES       100    /* to meet a switch that is not just leaving, 10 ms apart */
 
@@ -30,11 +30,11 @@ extern char **environ;
 
 int backend_choose(enum vr_switch wanted, enum vr_switch *which, struct error *e)
 {
-	if (wanted == SWITCH_KMOD)
-		return refuse(e, access(KERNEL_SWITCH, F_OK) < 0 ?
-			      "--switch kmod: there is no \"" KERNEL_SWITCH "\"; load the module, or use --switch user" :
-			      "--switch kmod: this build has no line to \"" KERNEL_SWITCH "\"; use --switch user");
-	*which = SWITCH_USER;
+	bool kernel = wanted != SWITCH_USER && kernel_is_there();
+
+	if (wanted == SWITCH_KMOD && !kernel)
+		return refuse(e, "--switch kmod: there is no \"" EUROPA_DEVICE "\"; load the module, or use --switch user");
+	*which = kernel ? SWITCH_KMOD : SWITCH_USER;
 	return 0;
 }
 
@@ -251,8 +251,11 @@ static int ask(int fd, struct europa_request *request, const int *fds, unsigned 
 
 static int ask_backend(struct backend *b, struct europa_request *request, struct europa_reply *reply, struct error *e)
 {
-	int r = ask(b->fd, request, NULL, 0, reply, e);
+	int r;
 
+	if (b->which == SWITCH_KMOD)
+		return kernel_ask(b->fd, request, reply, e);
+	r = ask(b->fd, request, NULL, 0, reply, e);
 	return r == -ECONNRESET ? gone(e) : r;
 }
 
@@ -287,6 +290,8 @@ static int register_region(struct backend *b, const struct region *region, const
 	unsigned tries;
 	int r;
 
+	if (b->which == SWITCH_KMOD)
+		return kernel_register(region, name, flags, b->netns, b->vr, &b->fd, e);
 	r = state_run_dir(run_dir, sizeof run_dir, e);
 	for (tries = 0; r == 0 && tries < MOST_TRIES; tries++) {
 		r = register_once(run_dir, b->netns, region, name, flags, &b->fd, e);
@@ -298,13 +303,12 @@ static int register_region(struct backend *b, const struct region *region, const
 	return r < 0 ? r : gone(e);
 }
 
-int backend_register(struct backend *b, enum vr_switch which, const struct region *region, const char *name, struct error *e)
+int backend_register(struct backend *b, enum vr_switch which, const struct region *region, const char *name, pid_t vr,
+		     struct error *e)
 {
 	int r;
 
-	*b = (struct backend){ .which = which, .fd = -1, .netns = -1 };
-	if (which != SWITCH_USER)
-		return refuse(e, "this build has no line to \"" KERNEL_SWITCH "\"");
+	*b = (struct backend){ .which = which, .fd = -1, .netns = -1, .vr = vr };
 	b->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (b->netns < 0)
 		return fail(e, errno, "cannot open the network namespace");

@@ -6,6 +6,8 @@
 #ifndef EUROPA_BACKEND_H
 #define EUROPA_BACKEND_H
 
+#include <sys/types.h>
+
 #include "runtime/region.h"
 #include "runtime/spec.h"
 
@@ -15,14 +17,18 @@ struct backend {
 	enum vr_switch which;           /* SWITCH_KMOD or SWITCH_USER, never SWITCH_AUTO */
 	int fd;                         /* poll it: POLLHUP means that the switch has died */
 	int netns;                      /* where the VR's devices live */
+	pid_t vr;                       /* whose control group pays for the module's work, or 0 */
 };
 
 /* Which one SWITCH_AUTO means on this host; asking for what isn't there is an error. */
 int backend_choose(enum vr_switch wanted, enum vr_switch *which, struct error *e);
 
-/* Connects (starting europad, racing others politely) and registers the region; europad's devices appear in the network
- * namespace of the calling process. */
-int backend_register(struct backend *b, enum vr_switch which, const struct region *region, const char *name, struct error *e);
+/*
+ * Connects (starting europad, racing others politely) and registers the region; the VR's devices appear in the network namespace of the
+ * calling process. vr: a child whose control group is charged for what the module does for it, or 0.
+ */
+int backend_register(struct backend *b, enum vr_switch which, const struct region *region, const char *name, pid_t vr,
+		     struct error *e);
 /* After POLLHUP: the same with a new switch, which takes the region over; then attach every vNIC again. */
 int backend_adopt(struct backend *b, const struct region *region, const char *name, struct error *e);
 

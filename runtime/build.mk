@@ -1,6 +1,7 @@
 # The europa binary: every command is one file beside the library's files.
 include runtime/seccomp/build.mk
-RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c)) kmod/core/layout.c
+# engine/rules.c: what a filter compiles to is handed to the kernel module.
+RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c)) runtime/engine/rules.c kmod/core/layout.c
 RUNTIME_LIBS    := -lcap -lseccomp -lcgroup -ljansson -lmnl
 $(eval $(call program,bin/europa,$(RUNTIME_SOURCES),$(RUNTIME_LIBS)))
 $(O)/bin/europa: $(O)/lib/libcgroups.a

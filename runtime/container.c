@@ -223,7 +223,7 @@ static int register_region(struct container *c, struct error *e)
 
 	if (!c->has_region)
 		return 0;
-	err = backend_register(&c->backend, c->state.which_switch, &c->region, c->spec->name, e);
+	err = backend_register(&c->backend, c->state.which_switch, &c->region, c->spec->name, c->pid, e);
 	c->registered = !err;
 	return err;
 }

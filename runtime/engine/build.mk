@@ -1,23 +1,23 @@
 # europad: the switch in user mode, over the same core as the module.
 ENGINE_SOURCES := $(sort $(wildcard runtime/engine/*.c)) runtime/error.c
-$(eval $(call program,bin/europad,$(ENGINE_SOURCES),-lmnl -lpcap -lpthread))
+$(eval $(call program,bin/europad,$(ENGINE_SOURCES),-lmnl -lpthread))
 $(O)/bin/europad: $(O)/lib/libcore.a
 
 BUILD   += $(O)/bin/europad
 INSTALL += 755:$(O)/bin/europad:$(LIBEXECDIR)/europad
 
 # A VR without a container, for tests/integration/test_switch.py; it looks for europad beside itself.
-$(eval $(call program,tests/vr_driver,tests/integration/vr_driver.c runtime/backend.c runtime/region.c runtime/error.c,))
+$(eval $(call program,tests/vr_driver,tests/integration/vr_driver.c runtime/backend.c runtime/kernel.c runtime/region.c runtime/engine/rules.c runtime/error.c,))
 $(O)/tests/vr_driver: $(O)/lib/libeuropa-test.a | $(O)/tests/europad
 $(O)/tests/europad: $(O)/bin/europad
 	$(Q)mkdir -p $(@D) && ln -sfn ../bin/europad $@
 check-all check-integration: $(O)/tests/vr_driver
 
 RULES_TESTED := runtime/engine/rules.c runtime/engine/protocol.c runtime/error.c
-$(eval $(call program,tests/rules_test,tests/unit/rules_test.c $(RULES_TESTED),-lcmocka -lpcap))
-$(eval $(call program,tests/protocol_test,tests/unit/protocol_test.c $(RULES_TESTED),-lcmocka -lpcap))
+$(eval $(call program,tests/rules_test,tests/unit/rules_test.c $(RULES_TESTED),-lcmocka))
+$(eval $(call program,tests/protocol_test,tests/unit/protocol_test.c $(RULES_TESTED),-lcmocka))
 UNIT_TESTS += $(O)/tests/rules_test $(O)/tests/protocol_test
-$(eval $(call fuzzer,rules_fuzz,tests/fuzz/rules_fuzz.c $(RULES_TESTED) kmod/core/classify.c,-lpcap))
+$(eval $(call fuzzer,rules_fuzz,tests/fuzz/rules_fuzz.c $(RULES_TESTED) kmod/core/classify.c,))
 
 # The unit, with europad's path as it is installed.
 $(O)/europad.service: runtime/engine/europad.service

@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("O", "build")
 IMAGES = ROOT / "image"
 SWITCH = os.environ.get("EUROPA_SWITCH", "auto")
+# What is the module's alone is tested where there is one.
+collect_ignore = [] if SWITCH == "kmod" else ["test_module.py"]
 DEADLINE = float(os.environ.get("EUROPA_TEST_DEADLINE", 30))
 
 # Short, so that NAME-v0 fits in IFNAMSIZ; from the pid, so that two runs of the suite don't meet.
@@ -258,7 +260,27 @@ class Europa:
     def ps(self, *options):
         return json.loads(self.run("ps", "-a", "--format", "json", *options).stdout)
 
-    # -- europad, found by what it was started with
+    # -- the switch: europad, found by what it was started with, or the module
+
+    def switches(self):
+        """Whoever serves this run directory's VRs, as numbers that are others when it is another switch."""
+        if SWITCH != "kmod":
+            return self.switch_pids()
+        try:
+            return [os.stat("/sys/module/europa").st_ino] if Path("/dev/europa").exists() else []
+        except FileNotFoundError:
+            return []
+
+    def end_switch(self):
+        """europad is killed; the module is unloaded and loaded again, after its VRs have been told to let go. No VR is to end."""
+        if SWITCH != "kmod":
+            (switch,) = wait_for(self.switch_pids, "europad")
+            os.kill(switch, signal.SIGKILL)
+            return
+        Path("/sys/module/europa/parameters/release").write_text("1")
+        wait_for(lambda: Path("/sys/module/europa/refcnt").read_text().strip() == "0", "the module to be let go")
+        command("rmmod", "europa")
+        command("insmod", os.environ["EUROPA_MODULE"])
 
     def switch_pids(self):
         """europad's processes of this run directory."""
@@ -368,12 +390,12 @@ class VR:
         return self.europa("kill", *options, self.name)
 
     def pids(self):
-        """Every process in the VR's control group, in whichever hierarchy."""
+        """Every process in the VR's control group, in whichever hierarchy; but for the module's worker, which is a thread of the kernel."""
         found = set()
         for group in self.cgroups():
             with contextlib.suppress(OSError):
                 found |= {int(pid) for pid in Path(group, "cgroup.procs").read_text().split()}
-        return sorted(found)
+        return sorted(pid for pid in found if not process_is_kernels(pid))
 
     def cgroups(self):
         return [str(path) for base in cgroup_roots() for path in Path(base).glob(f"europa/{self.name}")]
@@ -413,6 +435,14 @@ def process_state(pid):
         return "X"
 
 
+def process_is_kernels(pid):
+    """A thread of the kernel: PF_KTHREAD among its flags."""
+    try:
+        return bool(int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6]) & 0x200000)
+    except OSError:
+        return False
+
+
 def process_command(pid):
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
@@ -442,6 +472,25 @@ def cgroup_roots():
 
 
 # ---- fixtures ----
+
+BAD_NEWS = ("WARNING:", "BUG:", "Oops", "possible circular locking", "inconsistent lock state", "suspicious RCU usage", "sleeping function",
+            "unreferenced object", "general protection fault", "unregister_netdevice: waiting", "UBSAN", "KASAN", "KCSAN", "blocked for more than",
+            "rcu: INFO", "scheduling while atomic", "refcount_t:")
+
+
+def kernel_complaints():
+    lines = subprocess.run(["dmesg", "--notime"], capture_output=True, text=True, errors="replace").stdout.splitlines()
+    return [line for line in lines if any(word in line for word in BAD_NEWS)]
+
+
+@pytest.fixture(autouse=True)
+def a_quiet_kernel():
+    """With the module, a test fails where the kernel's log has something to complain about that wasn't there before."""
+    before = len(kernel_complaints()) if SWITCH == "kmod" else 0
+    yield
+    if SWITCH == "kmod":
+        assert kernel_complaints()[before:] == []
+
 
 @pytest.fixture
 def europa(tmp_path_factory, request):

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from conftest import BUILD, Routed, process_alive, wait_for
+from conftest import BUILD, Routed, wait_for
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def stream_is_whole(routed, count, rate):
 
 def test_a_hostile_vr_hurts_nobody_but_itself(europa, a, b, hostile_image):
     innocent = Routed(europa, a, b)
-    (switch,) = europa.switch_pids()
+    switch = europa.switches()
     hostile = europa.start(hostile_image, "--vnics", 2, "--cpu", "30%", "--link", "0=generator:size=64", "--link", "1=none")
     stream_is_whole(innocent, 10000, 2000)
     wait_for(lambda: hostile.stat()["switch"]["status"] == "quarantined", "the quarantine")
     assert hostile.stat()["switch"]["violations"] > 0
     stream_is_whole(innocent, 4000, 2000)
-    assert europa.switch_pids() == [switch] and process_alive(switch)
+    assert europa.switches() == switch
     assert innocent.vr.stat()["switch"]["violations"] == 0
     log = europa("logs", hostile.name).stdout
     assert "hostile: at it" in log and "BREACH" not in log, log
@@ -64,7 +64,7 @@ def test_a_hostile_vr_hurts_nobody_but_itself(europa, a, b, hostile_image):
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_the_switch_survives_many_kinds_of_garbage(europa, hostile_image, seed):
     bystander = europa.start("nullfwd", "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
-    (switch,) = europa.switch_pids()
+    switch = europa.switches()
     vr = europa.start(hostile_image, "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=generator:size=1500",
                       args=["/bin/hostile", seed])
     wait_for(lambda: vr.stat()["switch"]["status"] == "quarantined", "the quarantine")
@@ -72,20 +72,17 @@ def test_the_switch_survives_many_kinds_of_garbage(europa, hostile_image, seed):
     wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
     vr.kill("--time", "0")
     wait_for(lambda: not vr.leftovers(), "nothing to be left")
-    assert europa.switch_pids() == [switch]
+    assert europa.switches() == switch
 
 
 def test_an_adopting_switch_survives_garbage_too(europa, hostile_image):
-    """The region of a hostile VR when europad dies: the new one repairs what it can and believes nothing."""
-    import os
-    import signal
+    """The region of a hostile VR when its switch ends: the next one repairs what it can and believes nothing."""
     vr = europa.start(hostile_image, "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
     bystander = europa.start("nullfwd", "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
     for _ in range(3):
-        (switch,) = wait_for(europa.switch_pids)
         epoch = bystander.stat()["switch"]["epoch"]
-        os.kill(switch, signal.SIGKILL)
-        wait_for(lambda: bystander.stat()["switch"]["epoch"] > epoch and len(europa.switch_pids()) == 1, "the next switch")
+        europa.end_switch()
+        wait_for(lambda: bystander.stat()["switch"]["epoch"] > epoch and len(europa.switches()) == 1, "the next switch")
         moved = bystander.stat()["vnics"][0]["rx_packets"]
         wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
     assert vr.state()["status"] == "running"

@@ -113,6 +113,7 @@ def test_an_expired_ttl_is_answered_and_goes_no_further(bare):
 
 
 def test_traceroute_sees_it(routed):
+    assert routed.a.ping("10.0.1.2", 1)      # few packets wait for an address to be resolved
     out = routed.a.run("traceroute", "-n", "-q", "1", "-w", "5", "10.0.1.2").stdout
     hops = re.findall(r"^ *(\d+) +([\d.*]+)", out, re.M)
     assert hops == [("1", "10.0.0.1"), ("2", "10.0.1.2")], out

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-europad by itself: registrations, ports and its own death, with VRs that have no container (vr_driver.c).
+A switch by itself: registrations, ports and its own death, with VRs that have no container (vr_driver.c). What is europad's alone, its socket
+and its processes, is marked so; test_module.py has the module's.
 
     a --- <vr>-v0 [vNIC 0  data plane  vNIC 1] <vr>-v1 --- b
 
@@ -23,7 +24,9 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
-from conftest import BUILD, Host, PREFIX, process_env, process_name, processes, serial, wait_for
+from conftest import BUILD, Host, PREFIX, SWITCH, process_env, process_name, processes, serial, wait_for
+
+europads = pytest.mark.skipif(SWITCH == "kmod", reason="europad's own")
 
 A, B, ALL = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "ff:ff:ff:ff:ff:ff"
 
@@ -295,6 +298,7 @@ def test_a_vr_that_dies_under_load_leaves_nothing(switch, mode):
     wait_for(switch.nothing_left, "nothing to be left")
 
 
+@europads
 def test_europad_killed_under_load_is_succeeded_and_no_slot_is_lost(switch):
     vr, left, right = switch.between()
     other = switch.vr("forward", "device", "device")
@@ -317,6 +321,7 @@ def test_europad_killed_under_load_is_succeeded_and_no_slot_is_lost(switch):
     assert switch.a.devices()[vr.device(0)]["ifindex"] == ifindex
 
 
+@europads
 def test_told_to_end_europad_leaves_living_vrs_to_its_successor(switch):
     vr, left, right = switch.between()
     old = switch.pid()
@@ -327,6 +332,7 @@ def test_told_to_end_europad_leaves_living_vrs_to_its_successor(switch):
     right.expect(same(frame()))
 
 
+@europads
 def test_what_a_killed_switch_left_is_removed(switch):
     """A VR that never comes back, its switch killed with it: the next switch waits for it for a while, and not for ever."""
     vr = switch.vr("none", "device")
@@ -341,6 +347,7 @@ def test_what_a_killed_switch_left_is_removed(switch):
     wait_for(lambda: device not in switch.home.devices(), "the device to be removed", 30)
 
 
+@europads
 def test_many_start_a_switch_at_once_and_there_is_one(switch):
     children = [switch.home.popen(BUILD / "tests" / "vr_driver", f"{switch.stem}{n}", "none", "device", env=switch.env,
                                   stdin=subprocess.PIPE, stderr=switch.log) for n in range(8)]
@@ -351,6 +358,7 @@ def test_many_start_a_switch_at_once_and_there_is_one(switch):
         child.wait(20)
 
 
+@europads
 def test_vrs_that_come_and_go_never_miss_the_switch(switch):
     """One by one, at every distance from the moment in which europad leaves."""
     for n in range(12):
@@ -518,6 +526,7 @@ def send_fds(s, data, fds):
     return reply(s)
 
 
+@europads
 def test_descriptors_are_checked(switch):
     switch.vr("none")
     good = region_fds()
@@ -547,6 +556,7 @@ def test_descriptors_are_checked(switch):
         assert status < 0 and "adopted" in text             # served before
 
 
+@europads
 def test_garbage_is_answered_and_harms_nobody(switch):
     vr, left, right = switch.between()
     with switch.connect() as s:
@@ -559,6 +569,7 @@ def test_garbage_is_answered_and_harms_nobody(switch):
     right.expect(same(frame()))
 
 
+@europads
 def test_a_client_that_leaves_half_way_leaves_nothing(switch):
     switch.vr("none")
     for _ in range(20):
@@ -569,6 +580,7 @@ def test_a_client_that_leaves_half_way_leaves_nothing(switch):
         assert send_fds(s, registration(), region_fds()) == (0, "")
 
 
+@europads
 def test_the_socket_is_root_s_alone(switch):
     switch.vr("none")
     assert (switch.run_dir / "switch.sock").stat().st_mode & 0o777 == 0o700

@@ -103,6 +103,7 @@ def test_a_wrong_checksum_stays_wrong(routed):
 
 def test_large_udp_datagrams_pass(routed):
     """64 KB datagrams: fragments for the router, one datagram for the receiver."""
+    assert routed.a.ping("10.0.1.2", 1)      # few packets wait for an address to be resolved
     listener = routed.b.popen("/usr/bin/python3", "-c", "import socket, hashlib\ns = socket.socket(type=2)\ns.bind(('', 7778))\n"
                               "print('bound', flush=True)\nprint(hashlib.sha256(s.recv(70000)).hexdigest())")
     assert listener.stdout.readline() == "bound\n"

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/drop.h"
@@ -170,13 +171,29 @@ static int attach(struct driver *d, unsigned n, struct error *e)
 	return r;
 }
 
+static int choose_switch(struct driver *d, struct error *e)
+{
+	const char *name = getenv("EUROPA_SWITCH");
+	enum vr_switch wanted = !name || !strcmp(name, "auto") ? SWITCH_AUTO : !strcmp(name, "kmod") ? SWITCH_KMOD : SWITCH_USER;
+	enum vr_switch which;
+	int r = backend_choose(wanted, &which, e);
+
+	return r < 0 ? r : backend_register(&d->backend, which, &d->region, d->name, 0, e);
+}
+
+/* The module tells its VRs to go before it goes itself; the next one may take a while to come. */
 static void adopt(struct driver *d)
 {
+	const struct timespec moment = { .tv_nsec = 50000000 };
 	struct error e = { 0 };
 	unsigned n;
 
-	if (backend_adopt(&d->backend, &d->region, d->name, &e) < 0)
-		die(&e);
+	while (backend_adopt(&d->backend, &d->region, d->name, &e) < 0) {
+		if (d->backend.which != SWITCH_KMOD)
+			die(&e);
+		e = (struct error){ 0 };
+		nanosleep(&moment, NULL);
+	}
 	for (n = 0; n < d->vnics; n++) {
 		if (d->attached[n] && attach(d, n, &e) < 0)
 			die(&e);
@@ -293,7 +310,7 @@ int main(int argc, char **argv)
 	geometry_choose(&geo, d.vnics, slots ? strtoul(slots, NULL, 10) : 2048, 0, 0, UINT32_MAX);
 	layout_compute(&geo, &d.off);
 	if (region_create(&d.region, &geo, d.name, &e) < 0 ||
-	    backend_register(&d.backend, SWITCH_USER, &d.region, d.name, &e) < 0)
+	    choose_switch(&d, &e) < 0)
 		die(&e);
 	d.control = mmap(NULL, d.off.control_size, PROT_READ, MAP_SHARED, d.region.control, 0);
 	if (d.control == MAP_FAILED)

@@ -94,6 +94,7 @@
 #ifndef _UAPI_LINUX_EUROPA_H
 #define _UAPI_LINUX_EUROPA_H
 
+#include <linux/ioctl.h>
 #include <linux/types.h>
 
 #define EUROPA_MAGIC           0x41504f5255450001ULL   /* "EUROPA" and the byte order */
@@ -340,6 +341,9 @@ struct europa_attach {             /* in: all but mac/device where zero; out: ma
 	char  peer[64];            /* VR: the other VR's name; GENERATOR: arguments, "size=64" */
 	__u32 peer_vnic;           /* VR */
 	char  rule[512];           /* SHARED: text, "" is "mac"; see europa-run(1) for the grammar */
+	__u32 filter_len;          /* /dev/europa, rule "filter ...": instructions of the compiled expression */
+	__u32 reserved;
+	__u64 filter;              /* address of its struct sock_filter[filter_len] in the caller's memory */
 };
 
 struct europa_detach {
@@ -377,6 +381,34 @@ struct europa_reply {
 	char  text[256];           /* status < 0: one line that says why */
 	struct europa_attach attach;   /* to EUROPA_ATTACH: as it is now */
 };
+
+/*
+ * The same verbs as ioctls of /dev/europa, each with the argument above. What the number encodes of the argument's size is not looked
+ * at: `size` in the argument is. REGISTER wants what a socket would carry as descriptors; CAP_NET_ADMIN in the user namespace that owns the
+ * network namespace is needed. What the VR itself is handed can do nothing here.
+ *
+ * A failed verb leaves one line that says why, to be fetched with EUROPA_IOC_WHY. poll() says POLLHUP when the module is about to be
+ * unloaded (its parameter `release`): close the file, and have the region adopted by whoever serves it next.
+ */
+#define EUROPA_DEVICE          "/dev/europa"
+
+struct europa_ioc_register {
+	__u32 size;
+	__u32 features;            /* out */
+	__s32 control, pool;       /* memfds, O_RDWR */
+	__s32 doorbell, kick;      /* pipes: its write end, its read end */
+	__s32 netns;
+	__s32 pid;                 /* a child of the caller: the module's work for the VR is charged to its control group; 0: to nobody's */
+	struct europa_register reg;
+};
+
+#define EUROPA_IOC_MAGIC       0xe9
+#define EUROPA_IOC_REGISTER    _IOWR(EUROPA_IOC_MAGIC, EUROPA_REGISTER, struct europa_ioc_register)
+#define EUROPA_IOC_ATTACH      _IOWR(EUROPA_IOC_MAGIC, EUROPA_ATTACH, struct europa_attach)
+#define EUROPA_IOC_DETACH      _IOW(EUROPA_IOC_MAGIC, EUROPA_DETACH, struct europa_detach)
+#define EUROPA_IOC_QUIESCE     _IOW(EUROPA_IOC_MAGIC, EUROPA_QUIESCE, struct europa_quiesce)
+#define EUROPA_IOC_REFRESH     _IO(EUROPA_IOC_MAGIC, EUROPA_REFRESH)
+#define EUROPA_IOC_WHY         _IOR(EUROPA_IOC_MAGIC, 0x10, char[256])
 
 #ifdef __cplusplus
 #define EUROPA_ASSERT(what) static_assert(what, #what)

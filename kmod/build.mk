@@ -1,0 +1,29 @@
+# The kernel module. It is built for the running kernel, or for the newest one whose headers are installed; nothing else depends on it.
+KMOD_VERSION := $(VERSION)
+KMOD_SOURCES := $(wildcard kmod/*.[ch] kmod/core/*.[ch] kmod/uapi/linux/*.h) kmod/Kbuild kmod/Makefile
+KMOD_PKGS    := linux-headers-amd64 sparse
+VM_PKGS      := $(KMOD_PKGS) qemu-system-x86 busybox-static cpio kmod
+DKMSDIR      ?= /usr/src/europa-$(VERSION)
+
+# Built in a copy: the sources stay clean, and objects of different kernels never meet.
+kmod:
+	$(Q)mkdir -p $(O)/kmod && cp -a kmod/. $(O)/kmod/
+	$(Q)EUROPA_VERSION=$(VERSION) $(MAKE) --no-print-directory -C $(O)/kmod $(if $(KDIR),KDIR='$(KDIR)') modules
+
+# For DKMS, which builds it for every kernel that is installed: dkms install europa/VERSION.
+install-dkms:
+	$(Q)set -e; for f in $(patsubst kmod/%,%,$(KMOD_SOURCES)) dkms.conf; do \
+		install -D -m 644 "kmod/$$f" "$(DESTDIR)$(DKMSDIR)/$$f"; done
+	$(Q)install -D -m 644 kmod/europa.conf $(DESTDIR)/etc/modules-load.d/europa.conf
+uninstall-dkms:
+	$(Q)rm -rf '$(DESTDIR)$(DKMSDIR)' $(DESTDIR)/etc/modules-load.d/europa.conf
+
+# The integration suite on the module, in an emulated machine.
+vm-deps:
+	$(Q)tests/deps.sh $(BUILD_PKGS) $(TEST_PKGS) $(VM_PKGS)
+check-vm: vm-deps
+	$(Q)$(MAKE) --no-print-directory check-vm-all
+check-vm-all: all $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver
+	$(Q)O='$(O)' tests/vm/check.sh $(VM_TESTS)
+
+.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all

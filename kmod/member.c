@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A registration's life.
+ *
+ * member_close() takes away, in this order, whoever may still look at the member, and only then its memory:
+ *
+ *	the list of members     member_find() runs under RTNL; the member leaves the list under RTNL
+ *	ports                   each is taken out of ports[] and out of wherever frames come to it: an own device is
+ *	                        unregistered, which waits until no ndo_start_xmit runs; the rx_handler and the classifier
+ *	                        of a shared NIC, and the other end of a link, are read under RCU
+ *	synchronize_rcu()       waits for those, softirqs among them. From here on no packet finds the member
+ *	the kick's wait queue   remove_wait_queue() takes the lock under which its entries are called
+ *	the worker              kthread_stop() waits for its end. It held nothing but what is freed after this, takes no
+ *	                        RTNL, and never waits for room in a pipe or for bytes: both are open with O_NONBLOCK in
+ *	                        descriptions of the module's own
+ *	the open file           it is what calls this
+ *
+ * What is left is memory: the region's mapping and pages, the core's stacks, the pipes, the network namespace.
+ */
+#include "member.h"
+
+#include <linux/cgroup.h>
+#include <linux/cred.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pid.h>
+#include <linux/rtnetlink.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/vmalloc.h>
+#include <net/net_namespace.h>
+
+#include "port.h"
+#include "report.h"
+#include "worker.h"
+
+static LIST_HEAD(members);              /* RTNL */
+
+/* ---- who is there ---- */
+
+static struct member *find(const char *name)
+{
+	struct member *m;
+
+	list_for_each_entry(m, &members, list) {
+		if (!strcmp(m->name, name))
+			return m;
+	}
+	return NULL;
+}
+
+struct member *member_find(const struct member *asks, const char *name)
+{
+	struct member *m = find(name);
+
+	ASSERT_RTNL();
+	return m && m->net->user_ns == asks->net->user_ns ? m : NULL;
+}
+
+static int publish(struct member *m, struct report *report)
+{
+	int r = 0;
+
+	rtnl_lock();
+	if (find(m->name))
+		r = fail(report, EEXIST, "\"%s\" is registered already", m->name);
+	else
+		list_add_tail(&m->list, &members);
+	rtnl_unlock();
+	return r;
+}
+
+/* ---- pipes ---- */
+
+/*
+ * The descriptor's own flags are shared with whoever handed it over, who could clear O_NONBLOCK and have the worker
+ * wait for ever. So the pipe is opened once more.
+ */
+static int open_pipe(int fd, fmode_t mode, struct file **pipe, const char *what, struct report *report)
+{
+	struct file *given = fget(fd);
+	struct file *own;
+
+	if (!given)
+		return fail(report, EBADF, "%s: descriptor %d is not open", what, fd);
+	if (file_inode(given)->i_sb->s_magic != PIPEFS_MAGIC || !S_ISFIFO(file_inode(given)->i_mode) || !(given->f_mode & mode)) {
+		fput(given);
+		return fail(report, EINVAL, "%s is not the %s end of a pipe", what, mode == FMODE_WRITE ? "writing" : "reading");
+	}
+	own = dentry_open(&given->f_path, (mode == FMODE_WRITE ? O_WRONLY : O_RDONLY) | O_NONBLOCK, current_cred());
+	fput(given);
+	if (IS_ERR(own))
+		return fail(report, -PTR_ERR(own), "%s: cannot open the pipe again: errno %ld", what, -PTR_ERR(own));
+	*pipe = own;
+	return 0;
+}
+
+static int open_pipes(struct member *m, const struct europa_ioc_register *reg, struct report *report)
+{
+	int r = open_pipe(reg->doorbell, FMODE_WRITE, &m->doorbell, "the doorbell", report);
+
+	return r < 0 ? r : open_pipe(reg->kick, FMODE_READ, &m->kick, "the kick", report);
+}
+
+static void close_pipes(struct member *m)
+{
+	if (m->doorbell)
+		fput(m->doorbell);
+	if (m->kick)
+		fput(m->kick);
+}
+
+/* ---- whose the work is ---- */
+
+/* Only a child: else anyone could have his work charged to anybody. */
+static struct task_struct *get_child(int pid, struct report *report)
+{
+	struct pid *number = find_get_pid(pid);
+	struct task_struct *task = get_pid_task(number, PIDTYPE_TGID);
+	bool ours;
+
+	put_pid(number);
+	if (task) {
+		rcu_read_lock();
+		ours = same_thread_group(rcu_dereference(task->real_parent), current);
+		rcu_read_unlock();
+		if (ours)
+			return task;
+		put_task_struct(task);
+	}
+	fail(report, ESRCH, "process %d is no child of the caller", pid);
+	return NULL;
+}
+
+static struct mem_cgroup *memory_group(struct task_struct *task)
+{
+	struct mm_struct *mm = task ? get_task_mm(task) : NULL;
+	struct mem_cgroup *memcg;
+
+	if (!mm)
+		return NULL;
+	memcg = get_mem_cgroup_from_mm(mm);
+	mmput(mm);
+	return memcg;
+}
+
+/* ---- the region ---- */
+
+static int pin_region(struct member *m, const struct europa_ioc_register *reg, struct mem_cgroup *memcg, struct report *report)
+{
+	struct europa_offsets off;
+	int r;
+
+	layout_compute(&reg->reg.geometry, &off);
+	m->memory = kvzalloc(vr_memory(&reg->reg.geometry), GFP_KERNEL_ACCOUNT);
+	if (!m->memory)
+		return fail(report, ENOMEM, "no memory to serve %u slots", reg->reg.geometry.nslots);
+	r = region_pin(&m->control, reg->control, off.control_size, memcg, "control", report);
+	return r < 0 ? r : region_pin(&m->pool, reg->pool, off.pool_size, memcg, "pool", report);
+}
+
+static int take_region(struct member *m, const struct europa_register *reg, struct report *report)
+{
+	const struct europa_header *header = m->control.address;
+
+	if (reg->flags & EUROPA_REGISTER_ADOPT) {
+		if (vr_adopt(&m->vr, &reg->geometry, m->control.address, m->pool.address, m->memory) < 0)
+			return fail(report, EINVAL, "there is no region of this geometry to adopt");
+		/* The last switch may have ended between publishing and ringing. */
+		set_bit(MEMBER_RING, &m->flags);
+		return 0;
+	}
+	if (header->magic)
+		return fail(report, EINVAL, "this region has been served before: it can only be adopted");
+	vr_init(&m->vr, &reg->geometry, reg->name, m->control.address, m->pool.address, m->memory);
+	return 0;
+}
+
+static void unpin_region(struct member *m)
+{
+	region_unpin(&m->pool);
+	region_unpin(&m->control);
+	kvfree(m->memory);
+}
+
+/* ---- life ---- */
+
+/*
+ * The supervisor can write control, and the switch believes what is in there: its own words and owners. So who
+ * registers must be who could do to the kernel whatever he likes anyway.
+ */
+static int open_net(struct member *m, int fd, struct report *report)
+{
+	struct net *net = get_net_ns_by_fd(fd);
+
+	if (IS_ERR(net))
+		return fail(report, -PTR_ERR(net), "descriptor %d is not a network namespace", fd);
+	if (!capable(CAP_SYS_ADMIN) || !ns_capable(net->user_ns, CAP_NET_ADMIN)) {
+		put_net(net);
+		return fail(report, EPERM, "only the host's root may register a virtual router");
+	}
+	m->net = net;
+	return 0;
+}
+
+static int charge_worker(struct member *m, struct task_struct *vr, struct report *report)
+{
+	int r = vr ? cgroup_attach_task_all(vr, m->thread) : 0;
+
+	return r < 0 ? fail(report, -r, "cannot put the worker into the control group of process %d: errno %d", task_pid_vnr(vr), -r) : 0;
+}
+
+static int set_up(struct member *m, const struct europa_ioc_register *reg, struct task_struct *vr, struct report *report)
+{
+	struct mem_cgroup *memcg = memory_group(vr);
+	int r;
+
+	r = pin_region(m, reg, memcg, report);
+	mem_cgroup_put(memcg);
+	if (r == 0)
+		r = open_pipes(m, reg, report);
+	if (r == 0)
+		r = take_region(m, &reg->reg, report);
+	if (r == 0)
+		r = worker_start(m, report);
+	if (r == 0)
+		r = charge_worker(m, vr, report);
+	return r;
+}
+
+static void free_member(struct member *m)
+{
+	close_pipes(m);
+	unpin_region(m);
+	put_net(m->net);
+	kvfree(m);
+}
+
+static int build(struct member *m, const struct europa_ioc_register *reg, struct report *report)
+{
+	struct task_struct *vr = NULL;
+	int r;
+
+	if (reg->pid) {
+		vr = get_child(reg->pid, report);
+		if (!vr)
+			return -ESRCH;
+	}
+	r = set_up(m, reg, vr, report);
+	if (vr)
+		put_task_struct(vr);
+	if (r == 0)
+		r = publish(m, report);
+	if (r < 0 && m->thread) {
+		worker_stop(m);
+		vr_set_status(&m->vr, EUROPA_DETACHED);
+	}
+	return r;
+}
+
+int member_open(const struct europa_ioc_register *reg, struct member **member, struct report *report)
+{
+	struct member *m;
+	const char *why;
+	int r;
+
+	if (geometry_check(&reg->reg.geometry, &why) < 0)
+		return fail(report, EINVAL, "geometry: %s", why);
+	m = kvzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	if (!m)
+		return fail(report, ENOMEM, "no memory for \"%s\"", reg->reg.name);
+	INIT_LIST_HEAD(&m->list);
+	spin_lock_init(&m->lock);
+	mutex_init(&m->round);
+	strscpy(m->name, reg->reg.name, sizeof(m->name));
+	r = open_net(m, reg->netns, report);
+	if (r < 0) {
+		kvfree(m);
+		return r;
+	}
+	r = build(m, reg, report);
+	if (r < 0) {
+		free_member(m);
+		return r;
+	}
+	pr_debug("europa: %s created\n", m->name);
+	*member = m;
+	return 0;
+}
+
+bool member_detach(struct member *m, unsigned int vnic, struct list_head *dying)
+{
+	struct port *port = rtnl_dereference(m->ports[vnic]);
+	bool lost = m->lost & 1u << vnic;
+
+	m->lost &= ~(1u << vnic);
+	if (!port)
+		return lost;
+	port_withdraw(port);
+	port->ops->close(port, dying);
+	return true;
+}
+
+void member_close(struct member *m)
+{
+	LIST_HEAD(dying);
+	unsigned int i;
+
+	rtnl_lock();
+	list_del_init(&m->list);
+	for (i = 0; i < m->vr.geo.nvnics; i++)
+		member_detach(m, i, &dying);
+	unregister_netdevice_many(&dying);
+	rtnl_unlock();
+	synchronize_rcu();
+
+	worker_stop(m);
+	vr_refresh_stats(&m->vr);
+	if (!m->vr.quarantined)
+		vr_set_status(&m->vr, EUROPA_DETACHED);
+	pr_debug("europa: %s destroyed\n", m->name);
+	free_member(m);
+}
+
+/* ---- verbs ---- */
+
+/* Between two rounds, with everything published that was put, no slot is in flight. */
+int member_quiesce(struct member *m, bool on)
+{
+	unsigned int vnic;
+
+	if (mutex_lock_killable(&m->round))
+		return -EINTR;
+	spin_lock_bh(&m->lock);
+	for (vnic = 0; vnic < m->vr.geo.nvnics; vnic++) {
+		if (rx_flush(&m->vr, vnic))
+			member_ring(m);
+	}
+	vr_quiesce(&m->vr, on);
+	vr_refresh_stats(&m->vr);
+	spin_unlock_bh(&m->lock);
+	mutex_unlock(&m->round);
+	worker_wake(m);
+	return 0;
+}
+
+void member_refresh(struct member *m)
+{
+	spin_lock_bh(&m->lock);
+	vr_refresh_stats(&m->vr);
+	spin_unlock_bh(&m->lock);
+}
+
+void member_ring(struct member *m)
+{
+	if (!test_and_set_bit(MEMBER_RING, &m->flags))
+		worker_wake(m);
+}

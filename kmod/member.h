@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A member is a registered VR: its region pinned, its doorbell and kick, its worker, and what its vNICs are attached to.
+ *
+ * Who holds what, and in which order (outer first):
+ *
+ *	client->lock    mutex      one verb at a time on one open file
+ *	RTNL            mutex      ports[], what hangs off them (links, shared NICs), device names
+ *	round           mutex      the worker's round; QUIESCE takes it so that no slot is in flight. Never under RTNL
+ *	lock            spinlock   struct vr: rings, free slots, owners, statistics. Softirqs off. Never two members' at a time, nothing is
+ *	                           sent or received while it is held
+ *	RCU                        readers of ports[]
+ */
+#ifndef EUROPA_MEMBER_H
+#define EUROPA_MEMBER_H
+
+#include <linux/mutex.h>
+#include <linux/netdevice.h>
+#include <linux/poll.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "core/vr.h"
+#include "region.h"
+
+struct port;
+struct report;
+struct task_struct;
+
+struct member {
+	struct list_head list;                          /* of all, by name */
+	char name[64];
+	struct net *net;                                /* where its devices appear */
+	struct region control, pool;
+	void *memory;                                   /* the core's */
+
+	spinlock_t lock;
+	struct vr vr;                                   /* under lock */
+	struct port __rcu *ports[EUROPA_MAX_VNICS];     /* NULL: not attached; written under RTNL */
+	u32 lost;                                       /* bit n: vNIC n was attached, and its device has gone; RTNL */
+
+	/* the worker */
+	struct task_struct *thread;
+	struct mutex round;
+	unsigned int first;                             /* the vNIC that comes first in this round */
+	unsigned long flags;                            /* MEMBER_* */
+	struct tx_frame frames[VR_BATCH];
+	const struct tx_frame *out[VR_BATCH];
+	u32 polled;                                     /* bit n: port n makes frames when it is asked */
+
+	/* pipes, opened anew so that nobody else can change their flags */
+	struct file *doorbell, *kick;
+	poll_table poll;
+	wait_queue_head_t *kick_queue;
+	wait_queue_entry_t kick_entry;
+};
+
+enum {
+	MEMBER_RING,            /* the VR waits for its doorbell */
+	MEMBER_KICKED,          /* there is something to read from the kick */
+	MEMBER_WOKEN,           /* somebody wants another round */
+};
+
+int member_open(const struct europa_ioc_register *reg, struct member **member, struct report *report);
+/* Frees everything; the proof that nobody has it any more is in member.c. */
+void member_close(struct member *member);
+
+/* ports[n] is taken away; devices to be unregistered are put on `dying`. false: there was none, and none was lost. RTNL. */
+bool member_detach(struct member *member, unsigned int vnic, struct list_head *dying);
+/* The member of that name whose devices the same user namespace owns. RTNL. */
+struct member *member_find(const struct member *asks, const char *name);
+
+int member_quiesce(struct member *member, bool on);
+void member_refresh(struct member *member);
+
+/* The VR waits for its doorbell: the worker rings it. Any context. */
+void member_ring(struct member *member);
+
+#endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "packet.h"
+
+#include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/ktime.h>
+#include <linux/skbuff.h>
+#include <linux/virtio_net.h>
+
+#include "compat.h"
+#include "trace.h"
+
+#define HEADROOM        256u            /* for tunnels, and whatever the frame meets on its way */
+#define LINEAR          256u            /* bytes of a long frame that are in one piece: all headers are */
+
+/* ---- in: from sk_buff to slot ---- */
+
+/*
+ * The outermost VLAN tag goes into the metadata, where the stack has it mostly already. Bytes of a tag that stands in
+ * the frame, after the two addresses: 4 or 0.
+ */
+static u32 meta_from_vlan(struct europa_slot *meta, const struct sk_buff *skb)
+{
+	struct vlan_hdr buffer;
+	const struct vlan_hdr *tag;
+	__be16 proto = ((const struct ethhdr *)skb->data)->h_proto;
+
+	if (skb_vlan_tag_present(skb)) {
+		meta->flags |= EUROPA_SLOT_VLAN;
+		meta->vlan_tci = skb_vlan_tag_get(skb);
+		meta->vlan_proto = ntohs(skb->vlan_proto);
+		return 0;
+	}
+	if (likely(!eth_type_vlan(proto)) || skb->len < VLAN_ETH_HLEN)
+		return 0;
+	tag = skb_header_pointer(skb, ETH_HLEN, sizeof(buffer), &buffer);
+	if (!tag)
+		return 0;
+	meta->flags |= EUROPA_SLOT_VLAN;
+	meta->vlan_tci = ntohs(tag->h_vlan_TCI);
+	meta->vlan_proto = ntohs(proto);
+	return VLAN_HLEN;
+}
+
+/* Both sides count in the frame's first byte, and both use the numbers of virtio-net. `tag`: bytes that the slot's frame lacks. */
+static bool meta_from_offload(struct europa_slot *meta, const struct sk_buff *skb, u32 tag)
+{
+	struct virtio_net_hdr offload;
+
+	if (likely(skb->ip_summed == CHECKSUM_NONE && !skb_is_gso(skb)))
+		return true;
+	if (virtio_net_hdr_from_skb(skb, &offload, true, true, 0) < 0)
+		return false;
+	if (offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+		meta->flags |= EUROPA_SLOT_NEEDS_CSUM;
+		meta->csum_start = le16_to_cpu((__force __le16)offload.csum_start) - tag;
+		meta->csum_offset = le16_to_cpu((__force __le16)offload.csum_offset);
+	} else if (offload.flags & VIRTIO_NET_HDR_F_DATA_VALID) {
+		meta->flags |= EUROPA_SLOT_CSUM_VALID;
+	}
+	if (offload.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+		meta->gso_type = offload.gso_type;
+		meta->gso_size = le16_to_cpu((__force __le16)offload.gso_size);
+		meta->hdr_len = le16_to_cpu((__force __le16)offload.hdr_len) - tag;
+	}
+	return true;
+}
+
+/* *tag: as meta_from_vlan has it. false: nothing that a slot can say. */
+static bool meta_from_skb(struct europa_slot *meta, const struct sk_buff *skb, u32 *tag)
+{
+	if (unlikely(skb->len < ETH_HLEN || skb_headlen(skb) < ETH_HLEN))
+		return false;
+	memset(meta, 0, sizeof(*meta));
+	*tag = meta_from_vlan(meta, skb);
+	meta->len = skb->len - *tag;
+	meta->hash = skb->l4_hash ? skb->hash : 0;
+	meta->tstamp_us = (u32)ktime_to_us(ktime_get());
+	if (is_multicast_ether_addr(skb->data))
+		meta->flags |= EUROPA_SLOT_BROADCAST;
+	return meta_from_offload(meta, skb, *tag);
+}
+
+/* All of the frame but for its tag. */
+static bool copy_frame(const struct sk_buff *skb, u8 *to, u32 len, u32 tag)
+{
+	if (likely(!tag))
+		return skb_copy_bits(skb, 0, to, len) == 0;
+	return skb_copy_bits(skb, 0, to, 2 * ETH_ALEN) == 0 &&
+	       skb_copy_bits(skb, 2 * ETH_ALEN + tag, to + 2 * ETH_ALEN, len - 2 * ETH_ALEN) == 0;
+}
+
+/* Free slots may lie in the free ring, with the worker asleep or on its way. */
+static void fetch_free_slots(struct member *m, u32 len)
+{
+	const struct vr *vr = &m->vr;
+	bool wake, is_long = len > vr->geo.slot_stride - EUROPA_HEADROOM;
+
+	if (likely(is_long ? vr->nfree_runs : vr->nfree_slots))
+		return;
+	pool_turn(&m->vr, VR_BATCH, &wake);
+	if (wake)
+		member_ring(m);
+}
+
+bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush)
+{
+	struct member *m = port->member;
+	struct vr *vr = &m->vr;
+	struct europa_slot meta;
+	u32 tag = 0;
+	bool known = meta_from_skb(&meta, skb, &tag);
+	int slot = -1;
+
+	spin_lock(&m->lock);
+	if (likely(known)) {
+		fetch_free_slots(m, meta.len);
+		slot = rx_slot(vr, port->vnic, meta.len);
+	} else {
+		vr_drop(vr, port->vnic, EUROPA_DROP_RX_TOO_LONG, 1);
+	}
+	if (likely(slot >= 0)) {
+		if (likely(copy_frame(skb, rx_data(vr, slot), meta.len, tag))) {
+			rx_put(vr, port->vnic, slot, &meta);
+		} else {
+			rx_cancel(vr, slot);
+			slot = -1;
+		}
+	}
+	if ((flush || vr->rx_pending[port->vnic] >= VR_BATCH) && rx_flush(vr, port->vnic))
+		member_ring(m);
+	spin_unlock(&m->lock);
+	trace_europa_receive(m, port->vnic, skb->len, slot);
+	return slot >= 0;
+}
+
+void packet_deliver_any(struct port *port, struct sk_buff *skb)
+{
+	struct sk_buff *segments, *next;
+
+	if (likely(!netif_needs_gso(skb, PACKET_FEATURES))) {
+		packet_deliver(port, skb, true);
+		return;
+	}
+	segments = __skb_gso_segment(skb, PACKET_FEATURES, false);
+	if (IS_ERR(segments)) {
+		port_drop(port, EUROPA_DROP_RX_TOO_LONG, 1);
+		return;
+	}
+	if (!segments)                  /* it only wanted its headers checked */
+		packet_deliver(port, skb, true);
+	for (; segments; segments = next) {
+		next = segments->next;
+		skb_mark_not_on_list(segments);
+		packet_deliver(port, segments, !next);
+		consume_skb(segments);
+	}
+}
+
+/* ---- out: from slot to sk_buff ---- */
+
+/* Of a page fragment, where it is in one piece. */
+static struct sk_buff *alloc_short(u32 len)
+{
+	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	struct sk_buff *skb;
+	void *data;
+
+	data = napi_alloc_frag(size);
+	if (unlikely(!data))
+		return NULL;
+	skb = napi_build_skb(data, size);
+	if (unlikely(!skb)) {
+		skb_free_frag(data);
+		return NULL;
+	}
+	skb_reserve(skb, HEADROOM);
+	skb_put(skb, len);
+	return skb;
+}
+
+/* Headers in front, the rest in pages. */
+static struct sk_buff *alloc_long(u32 len)
+{
+	u32 linear = min(len, LINEAR);
+	struct sk_buff *skb;
+	int error;
+
+	skb = alloc_skb_with_frags(HEADROOM + linear, len - linear, PAGE_ALLOC_COSTLY_ORDER, &error, GFP_ATOMIC | __GFP_NOWARN);
+	if (unlikely(!skb))
+		return NULL;
+	skb_reserve(skb, HEADROOM);
+	skb_put(skb, linear);
+	skb->data_len = len - linear;
+	skb->len = len;
+	return skb;
+}
+
+static struct sk_buff *alloc_frame(u32 len)
+{
+	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+
+	return likely(size <= PAGE_SIZE) ? alloc_short(len) : alloc_long(len);
+}
+
+/* From the checked copy of the metadata; the kernel's own checks for what virtual machines send look at the private copy of the frame. */
+static bool skb_takes_meta(struct sk_buff *skb, const struct europa_slot *meta)
+{
+	struct virtio_net_hdr offload = { .gso_type = meta->gso_type };
+
+	if (unlikely(meta->flags & EUROPA_SLOT_VLAN))
+		__vlan_hwaccel_put_tag(skb, htons(meta->vlan_proto), meta->vlan_tci);
+	if (likely(!(meta->flags & EUROPA_SLOT_NEEDS_CSUM)))
+		return true;
+	offload.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	offload.csum_start = (__force __virtio16)cpu_to_le16(meta->csum_start);
+	offload.csum_offset = (__force __virtio16)cpu_to_le16(meta->csum_offset);
+	offload.gso_size = (__force __virtio16)cpu_to_le16(meta->gso_size);
+	offload.hdr_len = (__force __virtio16)cpu_to_le16(meta->hdr_len);
+	return virtio_net_hdr_to_skb(skb, &offload, true) == 0;
+}
+
+struct sk_buff *packet_build(struct port *port, const struct tx_frame *frame, struct net_device *dev)
+{
+	struct sk_buff *skb = alloc_frame(frame->meta.len);
+
+	if (unlikely(!skb)) {
+		port_drop(port, EUROPA_DROP_TX_FULL, 1);
+		return NULL;
+	}
+	/* The one look at what the VR can still write. */
+	if (unlikely(skb_store_bits(skb, 0, frame->data, frame->meta.len)))
+		goto refuse;
+	skb->dev = dev;
+	skb_reset_mac_header(skb);
+	skb->protocol = eth_hdr(skb)->h_proto;
+	skb_set_network_header(skb, ETH_HLEN);
+	if (unlikely(!skb_takes_meta(skb, &frame->meta)))
+		goto refuse;
+	return skb;
+
+refuse:
+	kfree_skb(skb);
+	port_drop(port, EUROPA_DROP_TX_ERROR, 1);
+	return NULL;
+}

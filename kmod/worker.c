@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The worker's round: send what the VR has posted, take back what it dropped, keep the alloc ring topped up, ring the
+ * doorbell. While there is work the worker polls, a little longer when there is none, then it announces that it
+ * sleeps, and the VR kicks it. It is a thread, and not a softirq, because a doorbell is a pipe and writing to one can
+ * sleep, and because a thread can be in the VR's control group: what a VR has the switch do is paid for by the VR.
+ *
+ * The kick is watched by an entry in the pipe's wait queue, as irqfd watches an eventfd: no thread waits in read(2),
+ * so none has to be got out of there when the registration ends.
+ */
+#include "worker.h"
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/task.h>
+#include <linux/timex.h>
+
+#include "member.h"
+#include "port.h"
+#include "report.h"
+#include "trace.h"
+
+#define ROUND_BUDGET    256u            /* frames a round and direction: then somebody else may have the CPU */
+#define SPIN_NS         30000u          /* without work, before going to sleep */
+
+/* ---- transmit ---- */
+
+/* The frames that leave by one vNIC, in order. RCU, softirqs off. */
+static void send_out(struct member *m, unsigned int vnic, unsigned int n)
+{
+	struct port *port = rcu_dereference(m->ports[vnic]);
+	unsigned int i, count = 0;
+
+	for (i = 0; i < n; i++) {
+		if (m->frames[i].ports & (1u << vnic))
+			m->out[count++] = &m->frames[i];
+	}
+	if (port && READ_ONCE(port->up)) {
+		port->ops->send(port, m->out, count);
+		return;
+	}
+	spin_lock(&m->lock);
+	vr_drop(&m->vr, vnic, EUROPA_DROP_TX_DOWN, count);
+	spin_unlock(&m->lock);
+}
+
+/* A look without the lock: an idle round must not disturb whoever delivers to the VR. */
+static bool is_empty(const struct ring *r)
+{
+	return READ_ONCE(r->theirs->index) == READ_ONCE(r->index);
+}
+
+static unsigned int transmit(struct member *m, unsigned int vnic, unsigned int budget)
+{
+	u32 looked, ports = 0, n, i;
+
+	if (is_empty(&m->vr.tx[vnic]))
+		return 0;
+	local_bh_disable();
+	rcu_read_lock();
+	spin_lock(&m->lock);
+	n = tx_take(&m->vr, vnic, m->frames, min_t(u32, budget, VR_BATCH), &looked);
+	spin_unlock(&m->lock);
+	trace_europa_transmit(m, vnic, looked, n);
+
+	for (i = 0; i < n; i++)
+		ports |= m->frames[i].ports;
+	for (; ports; ports &= ports - 1)
+		send_out(m, __ffs(ports), n);
+
+	if (n) {
+		spin_lock(&m->lock);
+		tx_done(&m->vr, m->frames, n);
+		spin_unlock(&m->lock);
+	}
+	rcu_read_unlock();
+	local_bh_enable();
+	return looked;
+}
+
+/* ---- receive, where a port has to be asked ---- */
+
+static unsigned int receive(struct member *m, unsigned int vnic, unsigned int budget)
+{
+	unsigned int n = 0;
+	struct port *port;
+
+	if (!(READ_ONCE(m->polled) & (1u << vnic)))
+		return 0;
+	local_bh_disable();
+	rcu_read_lock();
+	port = rcu_dereference(m->ports[vnic]);
+	if (port && port->ops->receive)
+		n = port->ops->receive(port, min_t(u32, budget, VR_BATCH));
+	rcu_read_unlock();
+	local_bh_enable();
+	return n;
+}
+
+/* ---- a round ---- */
+
+/* One turn over the vNICs, beginning with another one each time, until the budget is spent. */
+static unsigned int turn(struct member *m, unsigned int (*step)(struct member *m, unsigned int vnic, unsigned int budget))
+{
+	unsigned int nvnics = m->vr.geo.nvnics, vnic = m->first, done = 0, i;
+
+	for (i = 0; i < nvnics && done < ROUND_BUDGET; i++) {
+		done += step(m, vnic, ROUND_BUDGET - done);
+		vnic = vnic + 1 < nvnics ? vnic + 1 : 0;
+	}
+	return done;
+}
+
+static unsigned int pool(struct member *m)
+{
+	bool wake = false;
+	unsigned int n;
+
+	/* The alloc ring is looked at by what its line says: where the VR has taken from it, its index has moved. */
+	if (is_empty(&m->vr.free) && READ_ONCE(m->vr.alloc.theirs->index) == READ_ONCE(m->vr.alloc.peer) &&
+	    READ_ONCE(m->vr.alloc.index) != READ_ONCE(m->vr.alloc.peer))
+		return 0;
+	spin_lock_bh(&m->lock);
+	n = pool_turn(&m->vr, ROUND_BUDGET, &wake);
+	spin_unlock_bh(&m->lock);
+	if (wake)
+		set_bit(MEMBER_RING, &m->flags);
+	return n;
+}
+
+/* One byte at most a round. A full pipe is as good: the VR has yet to read what is in it. */
+static void ring_doorbell(struct member *m)
+{
+	loff_t nowhere = 0;
+
+	if (!test_bit(MEMBER_RING, &m->flags) || !test_and_clear_bit(MEMBER_RING, &m->flags))
+		return;
+	kernel_write(m->doorbell, "", 1, &nowhere);
+}
+
+/* Bounded, however much the VR has written: what is left ends the next sleep. */
+static void drain_kick(struct member *m)
+{
+	loff_t nowhere = 0;
+	char bytes[256];
+
+	if (!test_bit(MEMBER_KICKED, &m->flags) || !test_and_clear_bit(MEMBER_KICKED, &m->flags))
+		return;
+	if (kernel_read(m->kick, bytes, sizeof(bytes), &nowhere) <= 0)
+		return;
+	WRITE_ONCE(m->vr.stats->kicks, m->vr.stats->kicks + 1);
+	set_bit(MEMBER_KICKED, &m->flags);
+}
+
+static unsigned int serve(struct member *m)
+{
+	u64 start = get_cycles();
+	unsigned int work;
+
+	mutex_lock(&m->round);
+	clear_bit(MEMBER_WOKEN, &m->flags);
+	smp_mb__after_atomic();         /* whatever was done before the flag was set is seen in this round */
+	drain_kick(m);
+	work = turn(m, transmit);
+	work += pool(m);
+	work += turn(m, receive);
+	ring_doorbell(m);
+	m->first = m->first + 1 < m->vr.geo.nvnics ? m->first + 1 : 0;
+	if (work)
+		WRITE_ONCE(m->vr.stats->switch_cycles, m->vr.stats->switch_cycles + get_cycles() - start);
+	mutex_unlock(&m->round);
+	return work;
+}
+
+/* ---- sleep ---- */
+
+static bool announce(struct member *m)
+{
+	bool work;
+
+	spin_lock_bh(&m->lock);
+	work = vr_sleep(&m->vr);
+	spin_unlock_bh(&m->lock);
+	return work;
+}
+
+static void awake(struct member *m)
+{
+	spin_lock_bh(&m->lock);
+	vr_awake(&m->vr);
+	spin_unlock_bh(&m->lock);
+}
+
+/* Woken for nothing it sleeps again at once: who kicks without work doesn't buy spinning. */
+static void sleep_until_work(struct member *m)
+{
+	set_current_state(TASK_IDLE);
+	if (!announce(m) && !READ_ONCE(m->flags) && !kthread_should_stop()) {
+		trace_europa_sleep(m, true);
+		schedule();
+		trace_europa_sleep(m, false);
+	}
+	__set_current_state(TASK_RUNNING);
+	awake(m);
+}
+
+static int work(void *member)
+{
+	struct member *m = member;
+	u64 idle_since = 0;
+
+	while (!kthread_should_stop()) {
+		if (serve(m)) {
+			idle_since = 0;
+			cond_resched();
+		} else if (!idle_since) {
+			idle_since = local_clock();
+		} else if (local_clock() - idle_since > SPIN_NS) {
+			sleep_until_work(m);
+		} else {
+			cpu_relax();
+			cond_resched();
+		}
+	}
+	return 0;
+}
+
+/* The flag is for a worker that is just about to sleep and has looked already. */
+void worker_wake(struct member *m)
+{
+	set_bit(MEMBER_WOKEN, &m->flags);
+	wake_up_process(m->thread);
+}
+
+/* ---- the kick ---- */
+
+/* In the VR's write(2), under the lock of the pipe's wait queue. */
+static int kicked(wait_queue_entry_t *entry, unsigned int mode, int sync, void *key)
+{
+	struct member *m = container_of(entry, struct member, kick_entry);
+
+	if (!test_and_set_bit(MEMBER_KICKED, &m->flags))
+		worker_wake(m);
+	return 0;
+}
+
+static void watch(struct file *file, wait_queue_head_t *queue, poll_table *poll)
+{
+	struct member *m = container_of(poll, struct member, poll);
+
+	/* A pipe that is open for reading only has one queue to wait in. */
+	if (m->kick_queue)
+		return;
+	m->kick_queue = queue;
+	add_wait_queue(queue, &m->kick_entry);
+}
+
+int worker_start(struct member *m, struct report *report)
+{
+	struct task_struct *thread = kthread_create(work, m, "europa/%s", m->name);
+
+	if (IS_ERR(thread))
+		return fail(report, -PTR_ERR(thread), "cannot start a worker: errno %ld", -PTR_ERR(thread));
+	get_task_struct(thread);
+	m->thread = thread;
+	init_waitqueue_func_entry(&m->kick_entry, kicked);
+	init_poll_funcptr(&m->poll, watch);
+	if (vfs_poll(m->kick, &m->poll) & EPOLLIN)
+		set_bit(MEMBER_KICKED, &m->flags);
+	wake_up_process(thread);
+	return 0;
+}
+
+void worker_stop(struct member *m)
+{
+	if (m->kick_queue)
+		remove_wait_queue(m->kick_queue, &m->kick_entry);
+	kthread_stop(m->thread);
+	put_task_struct(m->thread);
+	m->thread = NULL;
+}

@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: MIT
+"""
+The kernel module by itself: what /dev/europa takes and refuses, and that it gives everything back, whoever dies and in which order.
+Runs where the suite runs on the module; everything that both switches have is in the other files.
+"""
+import ctypes
+import errno
+import fcntl
+import os
+import random
+import stat
+import struct
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Dot1Q, Ether
+
+from conftest import command, wait_for
+from test_switch import A, B, Driver, frame, geometry, memfd, region_fds, same, switch        # noqa: F401 (a fixture)
+
+REGISTER, ATTACH, DETACH, QUIESCE, REFRESH, WHY = 1, 2, 3, 4, 5, 0x10
+SIZES = {REGISTER: 136, ATTACH: 632, DETACH: 8, QUIESCE: 8, WHY: 256}
+
+
+def number(verb, size=None, kind=3):
+    return kind << 30 | (size if size is not None else SIZES.get(verb, 0)) << 16 | 0xe9 << 8 | verb
+
+
+class Device:
+    """An open /dev/europa."""
+
+    def __init__(self):
+        self.fd = os.open("/dev/europa", os.O_RDWR | os.O_CLOEXEC)
+
+    def call(self, verb, argument=b""):
+        """(0, what came back) or (errno, why)."""
+        try:
+            return 0, fcntl.ioctl(self.fd, number(verb), bytes(argument))
+        except OSError as error:
+            why = fcntl.ioctl(self.fd, number(WHY), bytes(256)).split(b"\0")[0].decode()
+            return error.errno, why
+
+    def register(self, fds, name=b"x", pid=0, flags=0, size=136, **changes):
+        body = struct.pack("<II", changes.get("inner", 104), flags) + changes.get("geometry", geometry()) + name.ljust(64, b"\0")
+        return self.call(REGISTER, struct.pack("<II5ii", size, 0, *fds, pid) + body)
+
+    def close(self):
+        os.close(self.fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def references():
+    return int(Path("/sys/module/europa/refcnt").read_text())
+
+
+def mappings():
+    """What the module has mapped of regions."""
+    return sum("region_pin" in line for line in Path("/proc/vmallocinfo").read_text().splitlines())
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays():
+    before = references(), mappings()
+    yield
+    wait_for(lambda: (references(), mappings()) == before, f"references and mappings to be {before} again")
+
+
+def close(fds):
+    for fd in fds:
+        os.close(fd)
+
+
+# ---- what is refused ----
+
+def test_descriptors_are_checked():
+    good = region_fds()
+    for change, says in [
+        (lambda f: f[::-1], "is not a network namespace"),
+        (lambda f: [f[2]] + f[1:], "control is not a memfd"),
+        (lambda f: [-1] + f[1:], "control: descriptor -1 is not open"),
+        (lambda f: [os.open("/dev/null", os.O_RDWR)] + f[1:], "control is not a memfd"),
+        (lambda f: [os.open("/dev/zero", os.O_RDWR)] + f[1:], "control is not a memfd"),
+        (lambda f: [memfd(8192)] + f[1:], "control has 8192 bytes"),
+        (lambda f: [f[0], memfd(4096)] + f[2:], "pool has 4096 bytes"),
+        (lambda f: region_fds(seals=0)[:2] + f[2:], "seals"),
+        (lambda f: region_fds(seals=3)[:2] + f[2:], "seals"),
+        (lambda f: region_fds(seals=15)[:2] + f[2:], "seals"),
+        (lambda f: [os.open(f"/proc/self/fd/{f[0]}", os.O_RDONLY)] + f[1:], "not open for reading and writing"),
+        (lambda f: f[:2] + [f[3], f[2], f[4]], "writing end"),
+        (lambda f: f[:3] + [f[2], f[4]], "reading end"),
+        (lambda f: f[:3] + [os.open("/dev/null", os.O_RDONLY), f[4]], "reading end"),
+        (lambda f: f[:4] + [os.open("/proc/self/ns/mnt", os.O_RDONLY)], "not a network namespace"),
+        (lambda f: f[:4] + [f[0]], "not a network namespace"),
+    ]:
+        with Device() as device:
+            error, why = device.register(change(good))
+            assert error and says in why, (says, error, why)
+    with Device() as device, Device() as other:
+        assert device.register(good)[0] == 0
+        error, why = device.register(good, name=b"y")
+        assert error == errno.EINVAL and "already" in why
+        assert other.register(region_fds())[0] == errno.EEXIST
+        error, why = other.register(good, name=b"y")
+        assert error and "adopted" in why
+    close(good)
+
+
+@pytest.mark.parametrize("changes, says", [
+    (dict(name=b""), "no name"), (dict(name=b"../x"), "no name"), (dict(name=b"a\nb"), "no name"), (dict(name=b"x" * 64), "no name"),
+    (dict(flags=2), "flags"), (dict(flags=1), "adopt"), (dict(pid=1), "no child"), (dict(pid=-5), "no child"), (dict(size=3), "bytes"),
+    (dict(size=1 << 31), "bytes"), (dict(geometry=geometry(nslots=1)), "slots"),
+    (dict(geometry=struct.pack("<8I", *[0xffffffff] * 8)), "vNICs"),
+])
+def test_a_registration_that_cannot_be(changes, says):
+    fds = region_fds()
+    with Device() as device:
+        error, why = device.register(fds, **changes)
+        assert error and says in why, (error, why)
+    close(fds)
+
+
+def test_it_is_root_s_alone():
+    assert stat.S_IMODE(os.stat("/dev/europa").st_mode) == 0o600
+    fds = region_fds()
+    with Device() as device:
+        child = os.fork()
+        if child == 0:
+            # The descriptor was handed on; whoever has it now has no right to use it.
+            try:
+                os.setgroups([])
+                os.setuid(65534)
+                os._exit(device.register(fds)[0])
+            finally:
+                os._exit(255)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == errno.EPERM
+    close(fds)
+
+
+def test_nobody_but_the_module_makes_its_devices():
+    assert command("ip", "link", "add", "nonsense", "type", "europa", check=False).returncode != 0
+
+
+def test_verbs_need_a_registration():
+    with Device() as device:
+        for verb in (ATTACH, DETACH, QUIESCE, REFRESH):
+            error, why = device.call(verb, bytes(SIZES.get(verb, 8)))
+            assert error == errno.EINVAL and "nothing is registered" in why
+
+
+def test_garbage_is_refused_and_harms_nobody(switch):
+    vr, left, right = switch.between()
+    rnd = random.Random(7)
+    fds = region_fds()
+    with Device() as device:
+        assert device.register(fds, geometry=geometry())[0] == 0
+        for turn in range(3000):
+            verb = rnd.choice([rnd.randrange(256), ATTACH, DETACH, QUIESCE, REGISTER])
+            size = rnd.choice([SIZES.get(verb, 8), rnd.randrange(4096)])
+            argument = bytearray(rnd.randbytes(size))
+            if size >= 8 and rnd.random() < 0.8:
+                struct.pack_into("<II", argument, 0, rnd.choice([size, SIZES.get(verb, 8)]), rnd.randrange(4))
+            # Large enough, whatever `size` says: what is read beyond is zero.
+            argument += bytes(4096 - len(argument) % 4096)
+            try:
+                fcntl.ioctl(device.fd, number(verb, size & 0x3fff) if rnd.random() < 0.9 else rnd.getrandbits(31), argument)
+            except OSError:
+                pass
+    left.send(frame())
+    right.expect(same(frame()))
+    close(fds)
+
+
+# ---- life and death ----
+
+def test_the_module_stays_while_a_vr_is_registered(switch):
+    switch.vr("echo", "device")
+    assert command("rmmod", "europa", check=False).returncode != 0
+
+
+def test_a_killed_supervisor_leaves_nothing(switch):
+    vr = switch.vr("forward", "device", "generator=size=64")
+    device = vr.device(0)
+    before = references()
+    vr.child.kill()
+    wait_for(lambda: references() == before - 1, "the registration to end")
+    assert device not in switch.home.devices()
+
+
+def test_the_end_of_a_namespace_takes_the_device_and_the_vnic_goes_down(switch):
+    vr, left, right = switch.between()
+    left.close()
+    switch.wires.remove(left)
+    switch.a.remove()
+    switch.hosts.remove(switch.a)
+    wait_for(lambda: not vr.up(0), "the vNIC to go down")
+    right.send(frame())
+    wait_for(lambda: vr.stats(0).get("tx_down") == 1, "the frame to be counted")
+    wait_for(vr.all_slots, "all slots back")
+
+
+def test_devices_that_come_and_go_under_load(switch):
+    """Detached, deleted, taken down and up while the VR sends as fast as it can."""
+    vr = switch.vr("forward", "generator=size=64", "device")
+    for turn in range(10):
+        device = vr.device(1)
+        switch.home.ip("link", "set", device, "up")
+        sent = vr.stats(1)["tx_packets"]
+        wait_for(lambda: vr.stats(1)["tx_packets"] > sent, "frames")
+        if turn % 3 == 0:
+            switch.home.ip("link", "del", device)
+        elif turn % 3 == 1:
+            switch.home.ip("link", "set", device, "down")
+        assert vr.ask("detach 1") == "ok"
+        assert vr.ask("attach 1 device") == "ok"
+    assert vr.ask("detach 0") == "ok"
+    wait_for(vr.all_slots, "all slots back")
+
+
+def test_links_whose_ends_die_under_load(switch):
+    names = [f"{switch.stem}{n}" for n in range(2)]
+    one = switch.vr("forward", "generator=size=64", f"vr={names[1]}:0", name=names[0])
+    for _ in range(5):
+        two = switch.vr("drop", f"vr={names[0]}:1", name=names[1])
+        wait_for(lambda: two.stats(0)["rx_packets"] > 1000, "frames over the link")
+        two.child.kill()
+        two.child.wait()
+        wait_for(lambda: not one.up(1), "the link to go down")
+    assert one.ask("detach 0") == "ok"
+    wait_for(one.all_slots, "all slots back")
+
+
+def test_many_registrations_come_and_go():
+    free = lambda: int(next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable")).split()[1])
+    devices = []
+    for n in range(150):
+        fds = region_fds()
+        devices.append(Device())
+        assert devices[-1].register(fds, name=b"many%d" % n) [0] == 0
+        close(fds)
+    assert references() >= 150
+    for device in devices:
+        device.close()
+    before = free()
+    for n in range(300):
+        fds = region_fds()
+        with Device() as device:
+            assert device.register(fds)[0] == 0
+        close(fds)
+    assert free() > before - 20000, "kilobytes are missing"
+
+
+def test_a_pool_full_of_holes_is_the_vrs_own_misfortune(switch):
+    """Punching holes is not resizing, and seals don't forbid it: the switch goes on with the pages that it holds."""
+    vr = switch.vr("forward", "generator=size=64", "generator=count=0")
+    pool = next(fd for fd in Path(f"/proc/{vr.child.pid}/fd").iterdir() if os.readlink(fd).startswith("/memfd:") and "pool" in os.readlink(fd))
+    with open(pool, "r+b") as file:
+        command("fallocate", "--punch-hole", "--offset", 0, "--length", os.fstat(file.fileno()).st_size, f"/proc/self/fd/{file.fileno()}",
+                pass_fds=[file.fileno()])
+    assert vr.census()["slots"] == 2048
+    vr.quit()
+
+
+def test_pipes_that_are_tampered_with_do_not_stop_the_switch(switch):
+    """Blocking, full, closed: the worker has descriptions of its own."""
+    fds = region_fds()
+    doorbell, kick = os.pipe(), os.pipe()
+    os.set_blocking(doorbell[1], False)
+    try:
+        while True:
+            os.write(doorbell[1], bytes(4096))
+    except BlockingIOError:
+        pass
+    os.set_blocking(doorbell[1], True)
+    with Device() as device:
+        assert device.register([fds[0], fds[1], doorbell[1], kick[0], fds[4]])[0] == 0
+        for _ in range(1000):
+            os.write(kick[1], b"!")
+        close([doorbell[0], kick[1]])
+        assert device.call(QUIESCE, struct.pack("<II", 8, 1))[0] == 0
+        assert device.call(QUIESCE, struct.pack("<II", 8, 0))[0] == 0
+    close(fds + [doorbell[1], kick[0]])
+
+
+def test_the_worker_is_charged_to_the_vr(europa):
+    vr = europa.start("nullfwd", "--vnics", 2, "--cpu", "50%", "--link", "0=generator:size=64", "--link", "1=generator:size=64")
+    workers = [pid for group in vr.cgroups() for pid in map(int, Path(group, "cgroup.procs").read_text().split())
+               if Path(f"/proc/{pid}/comm").read_text().startswith("europa/")]
+    assert len(workers) == 1
+    group = Path(vr.cgroups()[0])
+    wait_for(lambda: int((group / "cpu.stat").read_text().split("nr_throttled ")[1].split()[0]) > 0, "the quota to bite")
+
+
+def test_counters_are_ethtool_s_too(switch):
+    vr, left, right = switch.between()
+    left.send(frame())
+    right.expect(same(frame()))
+    said = switch.a.run("ethtool", "-S", vr.device(0)).stdout
+    assert f"vr_rx_packets: {vr.stats(0)['rx_packets']}" in said and "drop_bad_index: 0" in said
+    assert "driver: europa" in switch.a.run("ethtool", "-i", vr.device(0)).stdout
+
+
+def test_the_mtu_is_the_cables(switch):
+    vr, left, right = switch.between()
+    switch.a.ip("link", "set", vr.device(0), "mtu", 900)
+    assert vr.stats(0)["mtu"] == 900
+    right.send(frame(size=1200))
+    wait_for(lambda: vr.stats(0).get("tx_too_long") == 1, "the frame to be counted")
+
+
+def test_a_filter_sees_the_tag_in_its_place(switch):
+    switch.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", switch.a.name)
+    switch.home.ip("link", "set", "nic", "up")
+    switch.a.ip("link", "set", "wire", "up")
+    wire = switch.wire(switch.a, "wire")
+    vr, other = switch.vr("drop", "shared=nic,filter vlan 7 and udp port 80"), switch.vr("drop", "shared=nic,filter udp port 80")
+    wait_for(lambda: vr.up(0) and other.up(0), "carrier")
+    for tag in ([], [Dot1Q(vlan=7)], [Dot1Q(vlan=8)]):
+        headers = Ether(src=A, dst=B)
+        for layer in tag:
+            headers /= layer
+        wire.send(headers / IP(dst="192.0.2.1") / UDP(dport=80) / bytes(30))
+    wait_for(lambda: vr.stats(0)["rx_packets"] == 1 and other.stats(0)["rx_packets"] == 1, "one frame for each")
+
+
+@pytest.mark.parametrize("program", [b"", b"\xff" * 8, b"\x06\0\0\0\xff\xff\0\0" * 5000])
+def test_a_filter_that_is_none_is_refused(program):
+    fds = region_fds()
+    code = ctypes.create_string_buffer(program)
+    attach = bytearray(632)
+    struct.pack_into("<III", attach, 0, 632, 0, 1)
+    attach[20:22], attach[104:116] = b"lo", b"filter tcp\0\0"
+    struct.pack_into("<IIQ", attach, 616, len(program) // 8, 0, ctypes.addressof(code))
+    with Device() as device:
+        assert device.register(fds, geometry=struct.pack("<8I", 1, 64, 0, 32, 2112, 16, 64, 0))[0] == 0
+        error, why = device.call(ATTACH, attach)
+        assert error == errno.EINVAL, why
+    close(fds)
+
+
+def test_a_bridged_device_is_not_shared(switch):
+    switch.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire")
+    switch.home.ip("link", "add", "bridge0", "type", "bridge")
+    switch.home.ip("link", "set", "nic", "master", "bridge0")
+    vr = Driver(switch, switch.stem + "0", "none", "shared=nic")
+    assert vr.said.startswith("error ") and '"nic"' in vr.said
+    vr.child.wait(20)
+
+
+@pytest.mark.parametrize("turns", [3])
+def test_replaced_under_load_no_slot_is_lost(switch, turns):
+    """Told to let go, unloaded, loaded: what was on its way is lost, and nothing else."""
+    vr = switch.vr("forward", "generator=size=64", "generator=count=0")
+    for _ in range(turns):
+        Path("/sys/module/europa/parameters/release").write_text("1")
+        wait_for(lambda: references() == 0, "the supervisors to let go")
+        command("rmmod", "europa")
+        command("insmod", os.environ["EUROPA_MODULE"])
+        wait_for(lambda: references() == 1, "the VR to be back")
+        sent = vr.stats(1)["tx_packets"]
+        wait_for(lambda: vr.stats(1)["tx_packets"] > sent, "frames")
+    assert vr.ask("detach 0") == "ok"
+    wait_for(vr.all_slots, "all slots accounted for")

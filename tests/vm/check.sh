@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# tests/vm/check.sh [PYTEST-ARGUMENTS]: the integration suite on the kernel module, in an emulated machine with Debian's kernel. Builds
+# nothing but the module. Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed.
+#
+# A test fails where the kernel's log gets a warning while it runs (tests/integration/conftest.py), and all of it fails where one is there at
+# the end, or where the module can't be unloaded. Emulation is slow: tests of seconds take minutes, so what is about time or about the
+# commands' texts alone is left to the suite on europad.
+set -u
+export LC_ALL=C.UTF-8
+cd "$(dirname "$0")/../.." || exit 1
+root=$PWD
+O=${O:-build}
+dir=$PWD/$O/vm
+share=$dir/share
+log=$O/check/vm.log
+mkdir -p "$share" "$O/check"
+
+passed=0 failed=0 skipped=0
+failures=()
+fail() { failed=$((failed + 1)); failures+=("$1"); printf '  FAIL  %s\n' "$1"; }
+finish()
+{
+	local line
+	echo
+	for line in ${failures[@]+"${failures[@]}"}; do
+		printf 'FAILED   %s\n' "$line"
+	done
+	printf '%s passed, %s failed, %s skipped\n' $passed $failed $skipped
+	[ $failed = 0 ] && [ $passed -gt 0 ]
+	exit
+}
+
+printf '\n== kernel module in a virtual machine\n'
+release=$(tests/vm/kernel.sh "$dir" 2>"$log" | tail -n 1)
+if [ -z "$release" ]; then
+	fail "no kernel to boot, see $log"
+	finish
+fi
+echo "$release" >"$dir/release"
+tests/vm/initrd.sh "$dir/initrd" "$dir/root" "$release" || { fail "no initial file system"; finish; }
+
+# A copy, so that objects of different kernels never meet.
+module=$dir/module-$release
+mkdir -p "$module"
+cp -a kmod/. "$module/"
+if ! make -C "$module" KDIR="/lib/modules/$release/build" strict >"$log" 2>&1; then
+	fail "the module doesn't build without a warning, see $log"
+	tail -n 30 "$log"
+	finish
+fi
+
+# What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
+tests=${*:-tests/integration/test_module.py tests/integration/test_switch.py tests/integration/test_sharing.py tests/integration/test_death.py
+	tests/integration/test_hostile.py tests/integration/test_l2switch.py tests/integration/test_tcp.py tests/integration/test_ipfwd.py
+	tests/integration/test_pool.py -k "not hundred and not no_pool_of and not bad_statements and not within_a_second"}
+
+cat >"$share/suite" <<END
+cd $root
+for m in veth bridge tun; do modprobe \$m; done
+insmod $module/europa.ko || exit 1
+export EUROPA_SWITCH=kmod EUROPA_MODULE=$module/europa.ko EUROPA_TEST_DEADLINE=90 O=$O PYTHONDONTWRITEBYTECODE=1
+/usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=10 \\
+	--junit-xml=/vmshare/vm.xml $tests
+rmmod europa && touch /vmshare/unloaded
+END
+rm -f "$share"/{vm.xml,unloaded}
+VM_SECONDS=${VM_SECONDS:-3000} tests/vm/boot "$dir" ". /vmshare/suite" 2>&1 | tee "$log" | sed 's/^/  /'
+
+counts=$(/usr/bin/python3 tests/junit.py "$share/vm.xml" "$O/check/vm.skips" 2>/dev/null)
+if [ -z "$counts" ]; then
+	fail "the suite did not finish, see $log"
+	finish
+fi
+read -r passed failed skipped <<<"$counts"
+[ "$failed" = 0 ] || failures+=("virtual machine: $failed failed, see $log")
+[ -e "$share/unloaded" ] || fail "the module could not be unloaded"
+if grep -E 'WARNING:|BUG:|Oops|unregister_netdevice: waiting|general protection|blocked for more than|rcu: INFO|refcount_t:' "$share/dmesg"; then
+	fail "the kernel's log, see $share/dmesg"
+fi
+finish
