@@ -24,7 +24,7 @@ class Load:
 
 
 def flood(routed, *options):
-    assert routed.a.ping("10.0.1.2", 1)
+    wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
     return Load(routed.a, routed.left, routed.vr.state()["vnics"][0]["mac"], *options)
 
 
@@ -104,7 +104,7 @@ def test_killed_at_random_under_load_a_hundred_times(europa, a, b):
         europa("ps", "-a")                       # sweeps what a killed supervisor left
         nothing_is_left_of(vr)
         europa.vrs.remove(vr)
-    assert a.ping("10.0.1.2", 5)
+    wait_for(lambda: a.ping("10.0.1.2", 5), "pings to pass")
     all_slots_accounted(bystander.vr)
 
 
@@ -129,7 +129,7 @@ def test_the_switch_killed_under_load_comes_back(routed):
         load.stop()
     all_slots_accounted(vr)
     assert vr.stat()["switch"]["violations"] == 0
-    assert routed.a.ping("10.0.1.2", 5)
+    wait_for(lambda: routed.a.ping("10.0.1.2", 5), "pings to pass")
 
 
 def rejoin(routed):

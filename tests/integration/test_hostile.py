@@ -31,7 +31,7 @@ def stream_is_whole(routed, count, rate):
     A numbered stream through the innocent VR: everything arrives, once, in order. The rate is such that its ring holds half a
     second: that long it may wait for a CPU, on a machine that does other work.
     """
-    assert routed.a.ping("10.0.1.2", 1)
+    wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
     wire = routed.europa.wire(routed.b, routed.right)
     sender = routed.a.popen(BUILD / "tests" / "udpgen", "--device", routed.left, "--to", routed.vr.state()["vnics"][0]["mac"], "--dst",
                             "10.0.1.2", "--rate", rate, "--count", count, "--sequence")

@@ -55,18 +55,18 @@ def sums_are_right(packet):
 
 
 def test_pings_pass(routed):
-    assert routed.a.ping("10.0.1.2", 20)
-    assert routed.b.ping("10.0.0.2", 20)
+    wait_for(lambda: routed.a.ping("10.0.1.2", 20), "pings to pass")
+    wait_for(lambda: routed.b.ping("10.0.0.2", 20), "pings to pass")
 
 
 def test_pings_of_every_size_pass_in_one_piece_or_several(routed):
     for size in (0, 1, 63, 64, 1000, 1472, 1473, 8000, 65000):
-        assert routed.a.ping("10.0.1.2", 2, "-s", str(size)), f"{size} bytes"
+        wait_for(lambda: routed.a.ping("10.0.1.2", 2, "-s", str(size)), f"{size} bytes")
 
 
 def test_answers_pings_to_itself(routed):
-    assert routed.a.ping("10.0.0.1", 5)
-    assert routed.a.ping("10.0.1.1", 5), "its address on the far side"
+    wait_for(lambda: routed.a.ping("10.0.0.1", 5), "pings to pass")
+    wait_for(lambda: routed.a.ping("10.0.1.1", 5), "its address on the far side")
 
 
 def test_answers_arp_for_its_own_address_only(bare):
@@ -113,7 +113,7 @@ def test_an_expired_ttl_is_answered_and_goes_no_further(bare):
 
 
 def test_traceroute_sees_it(routed):
-    assert routed.a.ping("10.0.1.2", 1)      # few packets wait for an address to be resolved
+    wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")      # few packets wait for an address to be resolved
     out = routed.a.run("traceroute", "-n", "-q", "1", "-w", "5", "10.0.1.2").stdout
     hops = re.findall(r"^ *(\d+) +([\d.*]+)", out, re.M)
     assert hops == [("1", "10.0.0.1"), ("2", "10.0.1.2")], out

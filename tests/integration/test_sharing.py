@@ -154,7 +154,7 @@ def test_two_vrs_joined_directly(europa, a, b):
     wait_for(lambda: first.stat()["vnics"][1]["up"] and second.stat()["vnics"][0]["up"], "the link to come up")
     first.join(0, a, "10.0.0.2/24", "10.0.0.1")
     second.join(1, b, "10.0.1.2/24", "10.0.1.1")
-    assert a.ping("10.0.1.2", 10)
+    wait_for(lambda: a.ping("10.0.1.2", 10), "pings to pass")
     second.kill()
     wait_for(lambda: not first.stat()["vnics"][1]["up"], "the link to go down")
 

@@ -93,7 +93,7 @@ def test_a_wrong_checksum_stays_wrong(routed):
     mac = routed.vr.state()["vnics"][0]["mac"]
     wire = routed.europa.wire(routed.a, routed.left)
     before = routed.b.receive_errors("Udp", "InCsumErrors")
-    assert routed.a.ping("10.0.1.2", 1)
+    wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
     listener = routed.b.popen("/usr/bin/python3", "-c", "import socket; s = socket.socket(type=2); s.bind(('', 7777));"
                               "print('bound', flush=True); print(s.recv(99))")
     assert listener.stdout.readline() == "bound\n"
@@ -103,7 +103,7 @@ def test_a_wrong_checksum_stays_wrong(routed):
 
 def test_large_udp_datagrams_pass(routed):
     """64 KB datagrams: fragments for the router, one datagram for the receiver."""
-    assert routed.a.ping("10.0.1.2", 1)      # few packets wait for an address to be resolved
+    wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")      # few packets wait for an address to be resolved
     listener = routed.b.popen("/usr/bin/python3", "-c", "import socket, hashlib\ns = socket.socket(type=2)\ns.bind(('', 7778))\n"
                               "print('bound', flush=True)\nprint(hashlib.sha256(s.recv(70000)).hexdigest())")
     assert listener.stdout.readline() == "bound\n"
@@ -114,7 +114,7 @@ def test_large_udp_datagrams_pass(routed):
 
 def test_small_packets_at_a_steady_rate_are_all_there_and_in_order(routed):
     """Far below capacity nothing is lost, doubled or overtaken."""
-    assert routed.a.ping("10.0.1.2", 1)
+    wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
     count = 20000
     wire = routed.europa.wire(routed.b, routed.right)
     mac = routed.vr.state()["vnics"][0]["mac"]
