@@ -671,7 +671,12 @@ def clean_up():
 
 
 def main():
-    sections = options.sections or ["forward", "tcp", "handoff", "idle", "start", "takeover"]
+    every = ["forward", "tcp", "handoff", "idle", "start", "takeover"]
+    # In this order, whatever was asked for first: forward and tcp share their paths.
+    for section in options.sections:
+        if section not in every:
+            parser.error(f"section \"{section}\": expected one of {', '.join(every)}")
+    sections = [section for section in every if section in options.sections] or every
     m = machine()
     print(f"# Europa {m['commit']}, {m['date']}\n\n{m['cpus']} x {m['cpu']}, Linux {m['kernel']}, load {m['load']} at the start; "
           f"medians of {options.rounds} rounds, (min..max)\n", flush=True)
