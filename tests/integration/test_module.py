@@ -328,7 +328,8 @@ def test_a_filter_sees_the_tag_in_its_place(switch):
     wait_for(lambda: vr.stats(0)["rx_packets"] == 1 and other.stats(0)["rx_packets"] == 1, "one frame for each")
 
 
-@pytest.mark.parametrize("program", [b"", b"\xff" * 8, b"\x06\0\0\0\xff\xff\0\0" * 5000])
+@pytest.mark.parametrize("program", [b"", b"\xff" * 8, b"\x06\0\0\0\xff\xff\0\0" * 5000],
+                         ids=["empty", "no instruction", "too long"])
 def test_a_filter_that_is_none_is_refused(program):
     fds = region_fds()
     code = ctypes.create_string_buffer(program)
