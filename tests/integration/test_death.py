@@ -119,7 +119,7 @@ def test_the_switch_killed_under_load_comes_back(routed):
             wait_for(lambda: vr.stat()["switch"]["epoch"] == epoch + 1 and vr.stat()["switch"]["status"] == "attached",
                      "another switch to take over")
             assert vr.pids() == pids, "the VR's processes live on"
-            assert vr.stat()["vnics"][0]["up"]
+            wait_for(lambda: vr.stat()["vnics"][0]["up"], "the vNIC to be up")
             # A device of its own came back where it had been, in the host's namespace, with its addresses, or is there to be moved.
             rejoin(routed)
             wait_for(lambda n=forwarded(vr): forwarded(vr) > n, "traffic to resume")
