@@ -9,6 +9,10 @@ import pytest
 from conftest import BUILD, Routed, wait_for
 
 
+# Room for seconds of a slow stream.
+ROOMY = ("--pool", "16384", "--ring", "16384")
+
+
 @pytest.fixture
 def hostile_image(tmp_path):
     image = tmp_path / "hostile"
@@ -28,8 +32,8 @@ def hostile_image(tmp_path):
 
 def stream_is_whole(routed, count, rate):
     """
-    A numbered stream through the innocent VR: everything arrives, once, in order. The rate is such that its ring holds half a
-    second: that long it may wait for a CPU, on a machine that does other work.
+    A numbered stream through the innocent VR: everything arrives, once, in order. The rate is such that the device's ring and the
+    VR's hold a second of it: that long the switch and the VR may wait for a CPU, on a machine that does other work.
     """
     wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
     wire = routed.europa.wire(routed.b, routed.right)
@@ -48,7 +52,7 @@ def stream_is_whole(routed, count, rate):
 
 
 def test_a_hostile_vr_hurts_nobody_but_itself(europa, a, b, hostile_image):
-    innocent = Routed(europa, a, b)
+    innocent = Routed(europa, a, b, *ROOMY)
     switch = europa.switches()
     hostile = europa.start(hostile_image, "--vnics", 2, "--cpu", "30%", "--link", "0=generator:size=64", "--link", "1=none")
     stream_is_whole(innocent, 10000, 2000)
