@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/state.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #define STATE_VERSION   1
 #define STATE_MAX_BYTES (1 << 20)       /* a longer state.json is none of ours */
 #define LOCK_SECONDS    10
+#define STATE_DEPTH     8               /* of directories in a VR's */
 #define UID_RANGES      10000
 #define UIDS_PER_RANGE  65536
 
@@ -743,6 +745,50 @@ int state_claim_numbered(const char *stem, char name[VR_NAME_MAX], struct error 
 	return refuse(e, "\"%s\": all numbers are taken", stem);
 }
 
+static int remove_below(int parent, const char *name, int depth)
+{
+	auto_closedir DIR *dir = NULL;
+	struct dirent *entry;
+	int err = 0, fd;
+
+	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if ((errno != EISDIR && errno != EPERM) || depth == 0)
+		return -errno;
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (!err && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			err = remove_below(fd, entry->d_name, depth - 1);
+	if (err)
+		return err;
+	return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* ".NAME.PID" */
+static bool is_aside(const struct dirent *entry)
+{
+	return entry->d_name[0] == '.' && isdigit((unsigned char)entry->d_name[strlen(entry->d_name) - 1]) &&
+	       (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN);
+}
+
+/* What somebody who was killed had begun to remove; or is removing now, who won't mind help. */
+static void finish_removals(DIR *dir)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)))
+		if (is_aside(entry))
+			remove_below(dirfd(dir), entry->d_name, STATE_DEPTH);
+	rewinddir(dir);
+}
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -766,6 +812,8 @@ int state_list(char ***names, struct error *e)
 		dir = opendir(path);
 		err = dir ? 0 : fail(e, errno, "cannot list \"%s\"", path);
 	}
+	if (!err)
+		finish_removals(dir);
 	while (!err && (entry = readdir(dir))) {
 		if (!names_a_vr(entry))
 			continue;
@@ -834,32 +882,6 @@ void state_forget_switch(void)
 	unlinkat(run, "netns/switch", 0);
 }
 
-static int remove_below(int parent, const char *name, int depth)
-{
-	auto_closedir DIR *dir = NULL;
-	struct dirent *entry;
-	int err = 0, fd;
-
-	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if ((errno != EISDIR && errno != EPERM) || depth == 0)
-		return -errno;
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while (!err && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			err = remove_below(fd, entry->d_name, depth - 1);
-	if (err)
-		return err;
-	return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
-}
-
 int state_remove(const char *name, struct error *e)
 {
 	char path[PATH_MAX], aside[VR_NAME_MAX + 32];
@@ -875,7 +897,7 @@ int state_remove(const char *name, struct error *e)
 	snprintf(aside, sizeof aside, ".%s.%d", name, getpid());
 	if (renameat(run, name, run, aside) < 0)
 		return errno == ENOENT ? 0 : fail(e, errno, "cannot remove \"%s/%s\"", path, name);
-	err = remove_below(run, aside, 8);
+	err = remove_below(run, aside, STATE_DEPTH);
 	return err ? fail(e, -err, "cannot remove \"%s/%s\"", path, aside) : 0;
 }
 

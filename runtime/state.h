@@ -99,7 +99,7 @@ int state_remove(const char *name, struct error *e);
 /* Where a switch that was killed left its devices, and no VR is left to start another one: removes them. */
 void state_forget_switch(void);
 
-/* Names of all VRs, sorted; NULL-terminated; free() each and the array. */
+/* Names of all VRs, sorted; NULL-terminated; free() each and the array. Completes removals that somebody who was killed had begun. */
 int state_list(char ***names, struct error *e);
 
 /* Takes a uid range that no other VR has: the n of 0..9999 becomes EUROPA_UID_BASE + n * 65536. */

@@ -394,6 +394,26 @@ static void all_names_are_listed_sorted(void **state)
 		remove_vr(made[i]);
 }
 
+/* Whoever lists, starts or ends a VR completes what somebody who was killed had begun. */
+static void a_removal_that_was_cut_short_is_completed(void **state)
+{
+	struct error e = { 0 };
+	char **names, from[200], to[200];
+
+	claim("gone");
+	claim("x");
+	snprintf(from, sizeof from, "%s/gone", run_dir);
+	snprintf(to, sizeof to, "%s/.gone.12345", run_dir);
+	assert_return_code(rename(from, to), errno);
+	assert_int_equal(state_list(&names, &e), 0);
+	assert_string_equal(names[0], "x");
+	assert_null(names[1]);
+	free(names[0]);
+	free(names);
+	assert_int_equal(access(to, F_OK), -1);
+	remove_vr("x");
+}
+
 static pid_t start_process(void)
 {
 	pid_t pid = fork();
@@ -593,6 +613,7 @@ int main(void)
 		cmocka_unit_test(numbers_go_up_and_are_used_again),
 		cmocka_unit_test(only_one_of_many_gets_a_name),
 		cmocka_unit_test(all_names_are_listed_sorted),
+		cmocka_unit_test(a_removal_that_was_cut_short_is_completed),
 		cmocka_unit_test(a_vr_whose_supervisor_is_gone_is_dead),
 		cmocka_unit_test(what_a_dead_vr_left_is_swept),
 		cmocka_unit_test(a_process_is_identified_by_its_start),
