@@ -28,15 +28,30 @@ static bool has_room(struct vr *vr, u32 vnic, u32 len)
 	return room == want && vr->nfree_slots;
 }
 
+/* Frames that the VR has been told of and hasn't taken. */
+static bool has_untaken(struct vr *vr, u32 vnic)
+{
+	struct ring *r = &vr->rx[vnic];
+
+	return ring_reserve(r, r->size) != r->size;
+}
+
 bool port_should_wait(struct port *port, u32 len, u32 now_us)
 {
-	if (likely(has_room(&port->member->vr, port->vnic, len))) {
+	struct vr *vr = &port->member->vr;
+
+	if (likely(has_room(vr, port->vnic, len))) {
 		port->full_since_us = 0;
 		return false;
 	}
 	if (!port->full_since_us)
 		port->full_since_us = now_us | 1;
-	return now_us - port->full_since_us < PORT_PATIENCE_US;
+	if (now_us - port->full_since_us < PORT_PATIENCE_US)
+		return true;
+	if (!has_untaken(vr, port->vnic))
+		return false;
+	port->full_since_us = now_us | 1;
+	return true;
 }
 
 void port_set_up(struct port *port, bool up)

@@ -56,10 +56,10 @@ static inline void port_drop(const struct port *port, enum europa_drop cause, u3
 /* One frame to the VR behind the port, if it takes it. It is published at the end of the turn (member_flush). */
 void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *meta);
 /*
- * For ports that have a queue of their own in front of the VR: the VR has no room for this frame, and hasn't had
- * for so short a time that the frame should wait. A VR that is stopped by its quota, or waits for a CPU, takes
- * what is there when it runs again; one that keeps its slots for longer doesn't keep the queue from moving, and
- * has its drops counted.
+ * For ports that have a queue of their own in front of the VR: the VR has no room for this frame now, and the frame should
+ * wait in the queue. It waits as long as the VR has frames to take: one that is stopped by its quota, or waits for a CPU, or is
+ * being checkpointed, goes on where it was, and what the queue can't hold is dropped before anything was spent on it. A VR that has
+ * taken all and keeps the slots doesn't keep the queue from moving for longer than PORT_PATIENCE_US; then its drops are counted.
  */
 bool port_should_wait(struct port *port, u32 len, u32 now_us);
 #define PORT_PATIENCE_US 20000      /* two of the usual quota periods */

@@ -14,11 +14,18 @@ struct port_device {
 	struct port port;
 	struct engine *engine;
 	struct packet_socket *socket;
+	u32 counted_us;            /* when the kernel was last asked what it dropped while frames waited */
 };
 
 static struct port_device *device_of(struct port *port)
 {
 	return (struct port_device *)port;
+}
+
+static void count_lost(struct port_device *device)
+{
+	port_drop(&device->port, EUROPA_DROP_RX_RING_FULL, packet_lost(device->socket));
+	device->counted_us = device->engine->now_us;
 }
 
 static unsigned device_receive(struct port *port, unsigned budget)
@@ -30,15 +37,17 @@ static unsigned device_receive(struct port *port, unsigned budget)
 	unsigned n;
 
 	for (n = 0; n < budget && packet_peek(socket, &frame); n++) {
-		if (unlikely(port_should_wait(port, frame.meta.len, device->engine->now_us)))
+		if (unlikely(port_should_wait(port, frame.meta.len, device->engine->now_us))) {
+			losing |= device->engine->now_us - device->counted_us > PORT_PATIENCE_US;
 			break;
+		}
 		losing |= frame.losing;
 		frame.meta.tstamp_us = device->engine->now_us;
 		packet_deliver(socket, &frame, port);
 		packet_next(socket);
 	}
 	if (unlikely(losing))
-		port_drop(port, EUROPA_DROP_RX_RING_FULL, packet_lost(socket));
+		count_lost(device);
 	if (n)
 		member_flush(port->member);
 	return n;
