@@ -44,6 +44,7 @@ struct member {
 	struct mutex round;
 	unsigned int first;                             /* the vNIC that comes first in this round */
 	unsigned long flags;                            /* MEMBER_* */
+	u32 watched_us;                                 /* when the watchdog looked last */
 	struct tx_frame frames[VR_BATCH];
 	const struct tx_frame *out[VR_BATCH];
 	u32 polled;                                     /* bit n: port n makes frames when it is asked */

@@ -12,6 +12,7 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/poll.h>
@@ -26,6 +27,7 @@
 #include "trace.h"
 
 #define ROUND_BUDGET    256u            /* frames a round and direction: then somebody else may have the CPU */
+#define WATCH_US        500000u         /* between two looks for what makes no progress */
 #define SPIN_NS         30000u          /* without work, before going to sleep */
 
 /* ---- transmit ---- */
@@ -157,6 +159,22 @@ static void drain_kick(struct member *m)
 	set_bit(MEMBER_KICKED, &m->flags);
 }
 
+/* A doorbell too many costs a byte; one that got lost would cost the VR all its packets. */
+static void watch_over(struct member *m)
+{
+	u32 now_us = (u32)ktime_to_us(ktime_get());
+	bool stalled;
+
+	if (now_us - m->watched_us < WATCH_US)
+		return;
+	m->watched_us = now_us;
+	spin_lock_bh(&m->lock);
+	stalled = vr_watch(&m->vr, now_us);
+	spin_unlock_bh(&m->lock);
+	if (stalled)
+		set_bit(MEMBER_RING, &m->flags);
+}
+
 static unsigned int serve(struct member *m)
 {
 	u64 start = get_cycles();
@@ -169,6 +187,7 @@ static unsigned int serve(struct member *m)
 	work = turn(m, transmit);
 	work += pool(m);
 	work += turn(m, receive);
+	watch_over(m);
 	ring_doorbell(m);
 	m->first = m->first + 1 < m->vr.geo.nvnics ? m->first + 1 : 0;
 	if (work)
@@ -196,16 +215,28 @@ static void awake(struct member *m)
 	spin_unlock_bh(&m->lock);
 }
 
+/* Nothing woke the worker. What there is to do all the same is done in the next round. */
+static void missed_kick(struct member *m)
+{
+	spin_lock_bh(&m->lock);
+	vr_missed_kick(&m->vr);
+	spin_unlock_bh(&m->lock);
+}
+
 /* Woken for nothing it sleeps again at once: who kicks without work doesn't buy spinning. */
 static void sleep_until_work(struct member *m)
 {
+	long left = 1;
+
 	set_current_state(TASK_IDLE);
 	if (!announce(m) && !READ_ONCE(m->flags) && !kthread_should_stop()) {
 		trace_europa_sleep(m, true);
-		schedule();
+		left = schedule_timeout(usecs_to_jiffies(WATCH_US));
 		trace_europa_sleep(m, false);
 	}
 	__set_current_state(TASK_RUNNING);
+	if (!left && !READ_ONCE(m->flags))
+		missed_kick(m);
 	awake(m);
 }
 

@@ -205,6 +205,9 @@ static int make_region(struct container *c, struct error *e)
 	if (err)
 		return err;
 	c->has_region = true;
+	err = region_tell_quota(c->region.control, c->spec->limits.cpu_permille, e);
+	if (err)
+		return err;
 	c->state.control_fd = c->region.control;
 	c->state.pool_fd = c->region.pool;
 	return 0;

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/env.h"
 #include "core/layout.h"
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
@@ -71,6 +73,17 @@ int region_create(struct region *region, const struct europa_geometry *geometry,
 	if (r == 0)
 		undo = NULL;
 	return r;
+}
+
+int region_tell_quota(int control, __u32 permille, struct error *e)
+{
+	struct europa_header *header = mmap(NULL, sizeof *header, PROT_READ | PROT_WRITE, MAP_SHARED, control, 0);
+
+	if (header == MAP_FAILED)
+		return fail(e, errno, "cannot map the region to tell the data plane its quota");
+	WRITE_ONCE(header->cpu_permille, permille ? permille : UINT32_MAX);
+	munmap(header, sizeof *header);
+	return 0;
 }
 
 void region_close(struct region *region)

@@ -18,6 +18,12 @@ struct region {
 int region_create(struct region *region, const struct europa_geometry *geometry, const char *name, struct error *e);
 void region_close(struct region *region);
 
+/*
+ * Tells the VR its CPU quota, in thousandths of a CPU (0: none), by the header in control: its adaptive polling goes by that. The VR sees it with
+ * its next wait.
+ */
+int region_tell_quota(int control, __u32 permille, struct error *e);
+
 /* The four descriptors for the VR, in order control (O_RDONLY), pool, doorbell_read, kick_write; new ones, the caller's. */
 int region_for_vr(const struct region *region, int fds[4], struct error *e);
 

@@ -105,12 +105,46 @@ double sample_seconds(const struct sample *before, const struct sample *now)
 	return (double)(now->monotonic_ns - before->monotonic_ns) / 1e9;
 }
 
-double sample_cpu_percent(const struct vr_state *state, const struct sample *s, const struct sample *before)
+static double percent_of_time(const struct vr_state *state, const struct sample *s, const struct sample *before, uint64_t usec)
 {
-	double used_us = (double)(s->cgroup.cpu_usec - (before ? before->cgroup.cpu_usec : 0));
 	double passed_us = before ? sample_seconds(before, s) * 1e6 : (double)(s->time_ns - state->started_ns) / 1e3;
 
-	return passed_us > 0 ? 100 * used_us / passed_us : 0;
+	return passed_us > 0 ? 100 * (double)usec / passed_us : 0;
+}
+
+double sample_cpu_percent(const struct vr_state *state, const struct sample *s, const struct sample *before)
+{
+	return percent_of_time(state, s, before, s->cgroup.cpu_usec - (before ? before->cgroup.cpu_usec : 0));
+}
+
+/* v1 and v2 count the time of every CPU on which something of the group waited. */
+double sample_throttled_percent(const struct vr_state *state, const struct sample *s, const struct sample *before)
+{
+	double percent = percent_of_time(state, s, before, s->cgroup.throttled_usec - (before ? before->cgroup.throttled_usec : 0));
+
+	return percent > 100 ? 100 : percent;
+}
+
+uint64_t sample_no_room(const struct sample *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned vnic = 0; vnic < s->geo.nvnics; vnic++) {
+		const __u64 *drops = s->vnic[vnic].stats.drops;
+
+		n += drops[EUROPA_DROP_RX_RING_FULL] + drops[EUROPA_DROP_RX_NO_SLOT] + drops[EUROPA_DROP_RX_NO_RUN];
+	}
+	return n;
+}
+
+/* Stopped now and then for less time than this, a VR has no lack of CPU time that would explain a full ring. */
+#define MATTERS_PERCENT 2.0
+
+enum sample_cause sample_cause(const struct vr_state *state, const struct sample *s, const struct sample *before)
+{
+	if (sample_no_room(s) <= (before ? sample_no_room(before) : 0))
+		return CAUSE_NONE;
+	return sample_throttled_percent(state, s, before) >= MATTERS_PERCENT ? CAUSE_QUOTA : CAUSE_SLOW;
 }
 
 /* ---- JSON ---- */
@@ -145,24 +179,26 @@ static json_t *cpu_json(const struct vr_state *state, const struct sample *s, co
 	const struct vr_limits *l = &s->limits;
 	bool limited = l->cpu_permille && l->cpu_permille != UINT32_MAX;
 
-	return json_pack("{s:o, s:f, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:f}",
 			 "used_usec", number(s->cgroup.cpu_usec),
 			 "percent", sample_cpu_percent(state, s, before),
 			 "quota_percent", limited ? json_real(l->cpu_permille / 10.0) : json_null(),
 			 "period_usec", number(l->period_us),
 			 "periods", number(s->cgroup.nr_periods),
 			 "periods_throttled", number(s->cgroup.nr_throttled),
-			 "throttled_usec", number(s->cgroup.throttled_usec));
+			 "throttled_usec", number(s->cgroup.throttled_usec),
+			 "throttled_percent", sample_throttled_percent(state, s, before));
 }
 
 static json_t *switch_json(const struct vr_state *state, const struct sample *s)
 {
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "kind", state->which_switch == SWITCH_KMOD ? "kmod" : "user",
 			 "status", view_status_name(s->status),
 			 "epoch", number(s->epoch),
 			 "cycles", number(s->vr.switch_cycles),
 			 "kicks", number(s->vr.kicks),
+			 "missed_kicks", number(s->vr.missed_kicks),
 			 "violations", number(s->vr.violations),
 			 "drops", drops_json(s->vr.drops));
 }
@@ -191,12 +227,12 @@ static json_t *vnic_json(const struct vr_state *state, const struct sample *s, c
 	const struct europa_vnic_stats *now = &s->vnic[n].stats, *then = before ? &before->vnic[n].stats : NULL;
 	const char *device = n < state->vnics ? state->vnic[n].device : "";
 	double seconds = before ? sample_seconds(before, s) : 0;
-	json_t *json = json_pack("{s:i, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	json_t *json = json_pack("{s:i, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 				 "vnic", (int)n, "device", device, "up", s->vnic[n].up,
 				 "rx_packets", number(now->rx_packets), "rx_bytes", number(now->rx_bytes),
 				 "tx_packets", number(now->tx_packets), "tx_bytes", number(now->tx_bytes),
 				 "rx_batches", number(now->rx_batches), "tx_batches", number(now->tx_batches),
-				 "wakeups", number(now->wakeups),
+				 "wakeups", number(now->wakeups), "stalls", number(now->stalls),
 				 "rx_ring", ring_json(s->vnic[n].rx_used, s->geo.ring_size),
 				 "tx_ring", ring_json(s->vnic[n].tx_used, s->geo.ring_size),
 				 "drops", drops_json(now->drops));
@@ -222,6 +258,11 @@ static json_t *counters_json(const struct sample *s)
 	return json;
 }
 
+static json_t *cause_json(enum sample_cause cause)
+{
+	return cause == CAUSE_NONE ? json_null() : json_string(cause == CAUSE_QUOTA ? "quota" : "slow");
+}
+
 json_t *sample_json(const struct vr_state *state, const struct sample *s, const struct sample *before)
 {
 	char time[TIME_BYTES];
@@ -244,6 +285,7 @@ json_t *sample_json(const struct vr_state *state, const struct sample *s, const 
 	for (unsigned n = 0; n < s->geo.nvnics; n++)
 		json_array_append_new(vnics, vnic_json(state, s, before, n));
 	json_object_set_new(json, "vnics", vnics);
+	json_object_set_new(json, "no_room", cause_json(sample_cause(state, s, before)));
 	json_object_set_new(json, "counters", counters_json(s));
 	return json;
 }

@@ -41,6 +41,18 @@ json_t *sample_json(const struct vr_state *state, const struct sample *sample, c
 
 /* Of one CPU, in percent: since *before, or since the VR was started. */
 double sample_cpu_percent(const struct vr_state *state, const struct sample *sample, const struct sample *before);
+/* The share of that time, in percent, for which the quota stopped it. */
+double sample_throttled_percent(const struct vr_state *state, const struct sample *sample, const struct sample *before);
+
+/* Why packets were dropped that the VR had no room for, in the same time. */
+enum sample_cause {
+	CAUSE_NONE,        /* none were */
+	CAUSE_QUOTA,       /* its quota stopped it meanwhile */
+	CAUSE_SLOW,        /* it was not stopped: too slow, or waiting for a CPU, or holding on to its slots */
+};
+enum sample_cause sample_cause(const struct vr_state *state, const struct sample *sample, const struct sample *before);
+/* Packets dropped because the rx ring was full or there was no slot, all vNICs together. */
+uint64_t sample_no_room(const struct sample *sample);
 /* Seconds between the two. */
 double sample_seconds(const struct sample *before, const struct sample *now);
 

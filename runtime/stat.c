@@ -79,8 +79,9 @@ static void print_cpu(const struct vr_state *state, const struct sample *s, cons
 
 	printf("  cpu     %.1f%%", sample_cpu_percent(state, s, before));
 	if (has_quota(s))
-		printf(" of %.1f%%, throttled in %" PRIu64 " of %" PRIu64 " periods of %.3g ms, for %.3f s", s->limits.cpu_permille / 10.0,
-		       throttled, periods, s->limits.period_us / 1e3, usec / 1e6);
+		printf(" of %.1f%%, throttled in %" PRIu64 " of %" PRIu64 " periods of %.3g ms, for %.3f s (%.1f%% of the time)",
+		       s->limits.cpu_permille / 10.0, throttled, periods, s->limits.period_us / 1e3, usec / 1e6,
+		       sample_throttled_percent(state, s, before));
 	else
 		printf(", no quota");
 	printf(before ? "\n" : " (since it was started)\n");
@@ -157,16 +158,42 @@ static void print_drops_of(const char *whose, const __u64 *drops, const __u64 *b
 		putchar('\n');
 }
 
-static uint64_t ring_full_drops(const struct sample *s)
+static void print_cause(const struct vr_state *state, const struct sample *s, const struct sample *before)
 {
-	uint64_t n = 0;
+	uint64_t dropped = sample_no_room(s) - (before ? sample_no_room(before) : 0);
 
-	for (unsigned vnic = 0; vnic < s->geo.nvnics; vnic++)
-		n += s->vnic[vnic].stats.drops[EUROPA_DROP_RX_RING_FULL];
-	return n;
+	switch (sample_cause(state, s, before)) {
+	case CAUSE_NONE:
+		break;
+	case CAUSE_QUOTA:
+		printf("          %" PRIu64 " packets found no room because of the quota: it stopped the VR for %.1f%% of the time;"
+		       " more packets come than %.1f%% of a CPU can forward\n",
+		       dropped, sample_throttled_percent(state, s, before), s->limits.cpu_permille / 10.0);
+		break;
+	case CAUSE_SLOW:
+		printf("          %" PRIu64 " packets found no room, and not because of a quota: the VR is too slow, or waits for a CPU\n", dropped);
+		break;
+	}
 }
 
-static void print_drops(const struct sample *s, const struct sample *before)
+static void print_stalls(const struct sample *s, const struct sample *before)
+{
+	for (unsigned n = 0; n < s->geo.nvnics; n++) {
+		uint64_t stalls = s->vnic[n].stats.stalls;
+
+		if (!stalls)
+			continue;
+		printf("  stalls  vNIC %u: for %" PRIu64 " s the VR took none of the packets that waited for it", n, stalls);
+		if (before && stalls != before->vnic[n].stats.stalls)
+			printf(" (+%" PRIu64 ")", stalls - (uint64_t)before->vnic[n].stats.stalls);
+		putchar('\n');
+	}
+	if (s->vr.missed_kicks)
+		printf("  stalls  %" PRIu64 " times the switch found packets of the VR by itself: the kick was missing\n",
+		       (uint64_t)s->vr.missed_kicks);
+}
+
+static void print_drops(const struct vr_state *state, const struct sample *s, const struct sample *before)
 {
 	char whose[40];
 
@@ -175,10 +202,7 @@ static void print_drops(const struct sample *s, const struct sample *before)
 		print_drops_of(whose, s->vnic[n].stats.drops, before ? before->vnic[n].stats.drops : NULL);
 	}
 	print_drops_of("  drops   free and alloc rings:", s->vr.drops, before ? before->vr.drops : NULL);
-	if (ring_full_drops(s) > (before ? ring_full_drops(before) : 0) &&
-	    s->cgroup.nr_throttled > (before ? before->cgroup.nr_throttled : 0))
-		printf("          rx_ring_full grows while the quota stops the VR: it gets more packets than %.1f%% of a CPU can forward\n",
-		       s->limits.cpu_permille / 10.0);
+	print_cause(state, s, before);
 	if (s->vr.violations)
 		printf("          the VR broke the contract %" PRIu64 " times\n", (uint64_t)s->vr.violations);
 }
@@ -208,7 +232,8 @@ static void print_vr(const struct vr_state *state, const struct sample *s, const
 	print_pool(s);
 	if (s->geo.nvnics)
 		print_vnics(state, s, before);
-	print_drops(s, before);
+	print_drops(state, s, before);
+	print_stalls(s, before);
 	print_counters(s);
 }
 

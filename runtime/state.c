@@ -963,14 +963,14 @@ int state_claim_uids(const char *name, uint32_t *uid_base, struct error *e)
 /* ---- the region ---- */
 
 /* A memfd that nobody can cut short under a reader's mapping. */
-static int open_fd_of(const struct process_id *owner, int number, struct error *e)
+static int open_fd_of(const struct process_id *owner, int number, int mode, struct error *e)
 {
 	auto_close int fd = -1;
 	char path[48];
 	int seals;
 
 	snprintf(path, sizeof path, "/proc/%d/fd/%d", owner->pid, number);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = open(path, mode | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return fail(e, errno, "cannot open the region");
 	seals = fcntl(fd, F_GET_SEALS);
@@ -985,10 +985,10 @@ int state_open_region(const struct vr_state *state, int *control_fd, int *pool_f
 
 	if (is_gone(&state->supervisor))
 		return refuse(e, "virtual router \"%s\" has no supervisor", state->name);
-	control = open_fd_of(&state->supervisor, state->control_fd, e);
+	control = open_fd_of(&state->supervisor, state->control_fd, O_RDONLY, e);
 	if (control < 0)
 		return control;
-	pool = open_fd_of(&state->supervisor, state->pool_fd, e);
+	pool = open_fd_of(&state->supervisor, state->pool_fd, O_RDONLY, e);
 	if (pool < 0)
 		return pool;
 	/* It still has its number, so nobody else had it while the paths were opened. */
@@ -997,4 +997,15 @@ int state_open_region(const struct vr_state *state, int *control_fd, int *pool_f
 	*control_fd = take_fd(&control);
 	*pool_fd = take_fd(&pool);
 	return 0;
+}
+
+int state_open_control(const struct vr_state *state, struct error *e)
+{
+	auto_close int control = -1;
+
+	if (!is_gone(&state->supervisor))
+		control = open_fd_of(&state->supervisor, state->control_fd, O_RDWR, e);
+	if (is_gone(&state->supervisor))
+		return refuse(e, "virtual router \"%s\" has no supervisor", state->name);
+	return control < 0 ? -e->code : take_fd(&control);
 }

@@ -117,5 +117,7 @@ int process_open(const struct process_id *id);                   /* a pidfd of j
 
 /* Opens the VR's region read-only through its supervisor. */
 int state_open_region(const struct vr_state *state, int *control_fd, int *pool_fd, struct error *e);
+/* Its control memfd alone, for writing what is not the switch's to write: the quota. */
+int state_open_control(const struct vr_state *state, struct error *e);
 
 #endif

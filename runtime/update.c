@@ -11,6 +11,7 @@
 #include "runtime/error.h"
 #include "runtime/options.h"
 #include "runtime/quantity.h"
+#include "runtime/region.h"
 #include "runtime/sweep.h"
 
 const struct command_option update_options[] = {
@@ -69,6 +70,17 @@ static struct vr_limits limits_as_changes(const struct vr_limits *l)
 	};
 }
 
+/* What is in force now, so that the data plane spins as much as it can pay. A VR without vNICs has no region. */
+static int tell(const struct vr_state *state, uint32_t permille, struct error *e)
+{
+	auto_close int control = -1;
+
+	if (!state->vnics)
+		return 0;
+	control = state_open_control(state, e);
+	return control < 0 ? control : region_tell_quota(control, permille, e);
+}
+
 static int update_locked(struct vr_state *state, const struct vr_limits *limits, struct error *e)
 {
 	struct vr_limits before, undo;
@@ -86,9 +98,11 @@ static int update_locked(struct vr_state *state, const struct vr_limits *limits,
 		err = cgroups_update(set, limits, e);
 		if (!err) {
 			err = record(state, set, e);
+			if (!err)
+				err = tell(state, state->limits.cpu_permille, e);
 			undo = limits_as_changes(&before);
-			if (err)
-				cgroups_update(set, &undo, &ignored);
+			if (err && cgroups_update(set, &undo, &ignored) == 0)
+				record(state, set, &ignored);
 		}
 		free(before.cpuset);
 	}

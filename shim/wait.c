@@ -99,6 +99,20 @@ void pacer_init(struct europa *eu)
 	pacer->refilled = pacer->sampled = clock_ns();
 }
 
+/* europa-update may have changed it. Not told: what the environment said stays. */
+static void learn_quota(struct europa *eu)
+{
+	struct pacer *pacer = &eu->priv->pacer;
+	uint32_t permille = READ_ONCE(eu->header->cpu_permille);
+
+	if (permille > 1000)
+		permille = 1000;
+	if (!permille || permille == pacer->quota_permille)
+		return;
+	pacer->quota_permille = permille;
+	pacer->spin_ns = longest_spin(pacer);
+}
+
 static void refill(struct pacer *pacer, uint64_t now)
 {
 	uint64_t elapsed = now - pacer->refilled;
@@ -148,11 +162,13 @@ static void learn_from_sleep(struct pacer *pacer, uint64_t slept)
 static bool spin(struct europa *eu, uint64_t start)
 {
 	struct pacer *pacer = &eu->priv->pacer;
-	int64_t most = pacer->spin_ns;
 	uint64_t now = start;
 	bool found = false;
+	int64_t most;
 
+	learn_quota(eu);
 	refill(pacer, now);
+	most = pacer->spin_ns;
 	if (most > pacer->tokens)
 		most = pacer->tokens;
 	while (!found && (int64_t)(now - start) < most) {

@@ -250,3 +250,48 @@ void vr_awake(struct vr *vr)
 	for (vnic = 0; vnic < vr->geo.nvnics; vnic++)
 		ring_awake(&vr->tx[vnic]);
 }
+
+static bool is_stalled(struct vr *vr, u32 vnic, u32 now_us)
+{
+	const struct ring *r = &vr->rx[vnic];
+	u32 bit = 1u << vnic, taken = READ_ONCE(r->theirs->index);
+
+	if (taken == READ_ONCE(r->mine->index)) {
+		vr->waiting &= ~bit;
+		return false;
+	}
+	if (!(vr->waiting & bit) || taken != vr->taken[vnic]) {
+		vr->waiting |= bit;
+		vr->taken[vnic] = taken;
+		vr->since_us[vnic] = now_us;
+		return false;
+	}
+	return now_us - vr->since_us[vnic] >= VR_STALL_US;
+}
+
+bool vr_watch(struct vr *vr, u32 now_us)
+{
+	bool stalled = false;
+	u32 vnic;
+
+	if (vr_paused(vr)) {
+		vr->waiting = 0;
+		return false;
+	}
+	for (vnic = 0; vnic < vr->geo.nvnics; vnic++) {
+		struct europa_vnic_stats *stats = &vr->vnic_stats[vnic];
+
+		if (!is_stalled(vr, vnic, now_us))
+			continue;
+		vr->since_us[vnic] = now_us;
+		WRITE_ONCE(stats->stalls, stats->stalls + 1);
+		stalled = true;
+	}
+	return stalled;
+}
+
+void vr_missed_kick(struct vr *vr)
+{
+	if (vr_has_work(vr))
+		WRITE_ONCE(vr->stats->missed_kicks, vr->stats->missed_kicks + 1);
+}

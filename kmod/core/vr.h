@@ -49,6 +49,11 @@ struct vr {
 	u32 tolerance;                       /* violations left */
 	u32 good;                            /* good frames since the last one earned back */
 	bool quarantined, quiesced;
+
+	/* what vr_watch saw of the rx rings */
+	u32 waiting;                         /* bit n: packets waited in rx ring n */
+	u32 taken[EUROPA_MAX_VNICS];         /* up to here the VR had taken them, */
+	u32 since_us[EUROPA_MAX_VNICS];      /* and since then it has taken none */
 };
 
 /* ---- life (vr.c) ---- */
@@ -143,6 +148,16 @@ u32 pool_turn(struct vr *vr, u32 budget, bool *wake);
 bool vr_sleep(struct vr *vr);
 void vr_awake(struct vr *vr);
 bool vr_has_work(struct vr *vr);
+
+/*
+ * The watchdog; call it every half second or so, with a clock that may wrap. Counts, per vNIC, each second in which packets waited in the
+ * rx ring and the VR took none. true: ring the doorbell, in case it is asleep and should not be. A VR may have good reasons, a frozen control
+ * group among them: nothing else happens to it.
+ */
+#define VR_STALL_US 1000000u
+bool vr_watch(struct vr *vr, u32 now_us);
+/* The switch slept, nobody has kicked, and yet there is work: counts that. */
+void vr_missed_kick(struct vr *vr);
 
 /* ---- check.c: the only functions that read what the VR can write ---- */
 

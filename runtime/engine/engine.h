@@ -42,6 +42,7 @@ struct engine {
 
 	/* the poll thread's own */
 	u32 now_us;                /* CLOCK_MONOTONIC at the start of the round: slots' time stamps */
+	u32 watched_us;            /* when the watchdog looked last */
 	pthread_t poll_thread;
 };
 

@@ -26,6 +26,7 @@
 
 #define MEMBER_BUDGET  256u    /* frames a member a round and direction */
 #define NIC_BUDGET     128u    /* frames a shared NIC a round */
+#define WATCH_US       500000u /* between two looks for what makes no progress */
 #define SPIN_US        30u     /* without work, before going to sleep: the CPU may be somebody else's who makes work */
 
 /* What a sleep is to end for, and whose it is. */
@@ -138,6 +139,18 @@ static u32 monotonic_us(void)
 	return (u32)(now.tv_sec * 1000000ull + now.tv_nsec / 1000);
 }
 
+/* A doorbell too many costs a byte; one that got lost would cost a VR all its packets. */
+static void watch_over(struct engine *engine)
+{
+	struct member *m;
+
+	if (engine->now_us - engine->watched_us < WATCH_US)
+		return;
+	engine->watched_us = engine->now_us;
+	for (m = engine->members; m; m = m->next)
+		m->ring |= vr_watch(&m->vr, engine->now_us);
+}
+
 static unsigned serve_all(struct engine *engine)
 {
 	struct member *m;
@@ -149,6 +162,7 @@ static unsigned serve_all(struct engine *engine)
 		work += nic_receive(nic, NIC_BUDGET);
 	for (m = engine->members; m; m = m->next)
 		work += serve(m);
+	watch_over(engine);
 	for (m = engine->members; m; m = m->next)
 		publish(m);
 	return work;
@@ -308,6 +322,17 @@ static void awake(struct engine *engine)
 		vr_awake(&m->vr);
 }
 
+/* Nothing was to be read for the whole of a sleep. What there is to do all the same is done in the next round. */
+static void look_for_missed_kicks(struct engine *engine)
+{
+	struct member *m;
+
+	for (m = engine->members; m; m = m->next) {
+		if (!m->kick_gone)
+			vr_missed_kick(&m->vr);
+	}
+}
+
 /* Without the lock while it sleeps; so what it slept on is looked at only if nobody changed it meanwhile. */
 static void sleep_on(struct engine *engine, struct watch *w)
 {
@@ -320,10 +345,10 @@ static void sleep_on(struct engine *engine, struct watch *w)
 	}
 	if (!work) {
 		u32 generation = engine->generation, patience = leave_out_full(w, engine->now_us);
-		struct timespec timeout = { .tv_nsec = patience * 1000l };
+		struct timespec timeout = { .tv_nsec = (patience ? patience : WATCH_US) * 1000l };
 
 		pthread_mutex_unlock(&engine->lock);
-		ready = ppoll(w->fds, w->n, patience ? &timeout : NULL, NULL);
+		ready = ppoll(w->fds, w->n, &timeout, NULL);
 		pthread_mutex_lock(&engine->lock);
 		if (generation != engine->generation) {
 			uint64_t wakes;
@@ -331,6 +356,8 @@ static void sleep_on(struct engine *engine, struct watch *w)
 			if ((w->fds[0].revents & POLLIN) && read(engine->wake, &wakes, sizeof wakes) < 0)
 				note("wake-up: errno %d", errno);
 			ready = 0;
+		} else if (ready == 0 && !patience) {
+			look_for_missed_kicks(engine);
 		}
 	}
 	awake(engine);

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import struct
 
 import pytest
 
@@ -378,12 +379,44 @@ def test_stat_says_that_the_quota_is_why_packets_are_dropped(europa):
 
     def remark():
         text = europa("stat", vr.name).stdout
-        return text if "rx_ring_full grows while the quota stops the VR" in text else None
+        return text if "packets found no room because of the quota: it stopped the VR for" in text else None
     text = wait_for(remark, "the remark")
     sender.terminate()
     assert re.search(r"throttled in [1-9]\d* of \d+ periods", text)
     assert re.search(r"vNIC 0: .*rx_ring_full [1-9]", text)
+    assert re.search(r"for [0-9.]+ s \([0-9.]+% of the time\)", text)
     assert "than 1.0% of a CPU can forward" in text
+    entry, = json.loads(europa("stat", "--format", "json", vr.name).stdout)
+    assert entry["no_room"] == "quota" and entry["cpu"]["throttled_percent"] > 2
+
+
+def test_stat_does_not_blame_a_quota_that_stopped_nobody(europa):
+    vr = europa.start("nullfwd", "--vnics", 2, "--ring", 32)
+    assert vr.stat()["no_room"] is None
+    for pid in vr.pids():
+        os.kill(pid, signal.SIGSTOP)
+    sender = europa.home.popen(BUILD / "tests" / "udpgen", "--device", f"{vr.name}-v0", "--to", vr.state()["vnics"][0]["mac"], "--dst", "192.0.2.1",
+                               "--src", "192.0.2.2", "--rate", 2000, "--seconds", 60)
+    wait_for(lambda: vr.stat()["no_room"] == "slow", "drops")
+    sender.terminate()
+    text = europa("stat", vr.name).stdout
+    assert "and not because of a quota" in text and "because of the quota" not in text, text
+
+
+def test_stat_shows_that_a_vr_makes_no_progress(europa):
+    vr = europa.start("nullfwd", "--vnics", 2)
+    assert vr.stat()["vnics"][0]["stalls"] == 0 and "stalls" not in europa("stat", vr.name).stdout
+    for pid in vr.pids():
+        os.kill(pid, signal.SIGSTOP)
+    sender = europa.home.popen(BUILD / "tests" / "udpgen", "--device", f"{vr.name}-v0", "--to", vr.state()["vnics"][0]["mac"], "--dst", "192.0.2.1",
+                               "--src", "192.0.2.2", "--rate", 100, "--seconds", 1)
+    wait_for(lambda: vr.stat()["vnics"][0]["stalls"] > 1, "stalls")
+    assert re.search(r"stalls  vNIC 0: for \d+ s the VR took none of the packets", europa("stat", vr.name).stdout)
+    assert vr.stat()["vnics"][1]["stalls"] == 0
+    assert sender.wait(timeout=30) == 0
+    for pid in vr.pids():
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: vr.stat()["vnics"][0]["rx_ring"]["used"] == 0, "progress")
 
 
 def test_stat_watches_with_rates(europa):
@@ -415,6 +448,13 @@ def test_stat_of_nothing_says_so(europa):
 
 # ---- update ----
 
+def told_quota(vr):
+    """What the data plane reads in the region's header (struct europa_header.cpu_permille)."""
+    state = vr.state()
+    with open(f"/proc/{vr.supervisor()}/fd/{state['control_fd']}", "rb") as control:
+        return struct.unpack_from("<I", control.read(188), 184)[0]
+
+
 def test_update_changes_what_is_named_and_nothing_else(europa):
     vr = europa.start("nullfwd", "--cpu", "25%", "--memory", "64M", "--pids", 20)
 
@@ -422,13 +462,16 @@ def test_update_changes_what_is_named_and_nothing_else(europa):
         entry, = json.loads(europa("stat", "--format", "json", vr.name).stdout)
         return entry["cpu"]["quota_percent"], entry["memory"]["limit"], entry["pids"]["limit"]
     assert limits() == (25, 64 << 20, 20)
+    assert told_quota(vr) == 250
     europa("update", "--cpu", "40%", vr.name)
     assert limits() == (40, 64 << 20, 20)
     assert europa.ps()[0]["cpu_percent"] == 40
+    assert told_quota(vr) == 400
     europa("update", "--pids", "unlimited", "--memory", "128M", vr.name)
     assert limits() == (40, 128 << 20, None)
     europa("update", "--cpus", "unlimited", vr.name)
     assert limits()[0] is None and europa.ps()[0]["cpu_percent"] is None
+    assert told_quota(vr) == 0xffffffff
 
 
 def test_update_is_all_or_nothing(europa):

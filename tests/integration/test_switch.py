@@ -584,3 +584,24 @@ def test_a_client_that_leaves_half_way_leaves_nothing(switch):
 def test_the_socket_is_root_s_alone(switch):
     switch.vr("none")
     assert (switch.run_dir / "switch.sock").stat().st_mode & 0o777 == 0o700
+
+
+# ---- the watchdog ----
+
+def test_frames_that_nobody_takes_are_counted_as_a_stall(switch):
+    vr = switch.vr("none", "device", "device")
+    wire = switch.wire(switch.a, vr.move(0, switch.a))
+    assert vr.stats(0)["stalls"] == 0
+    wire.send(Ether(src=A, dst=ALL) / b"nobody takes this one")
+    wait_for(lambda: vr.stats(0)["stalls"] >= 2, "stalls")
+    assert vr.stats(1)["stalls"] == 0
+
+
+def test_a_kick_that_gets_lost_delays_and_is_counted(switch):
+    vr = switch.vr("mute", "device")
+    wire = switch.wire(switch.a, vr.move(0, switch.a))
+    for _ in range(3):
+        wire.send(Ether(src=A, dst=ALL) / b"dropped in silence")
+    # From memory: to ask the switch would wake it.
+    wait_for(lambda: vr.stats(0)["missed"] > 0, "missed kicks to be counted")
+    wait_for(lambda: vr.stats(0)["rx_packets"] >= 3 and vr.all_slots(), "the slots to come back")

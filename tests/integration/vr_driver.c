@@ -6,9 +6,9 @@
  *	vr_driver NAME MODE PORT...
  *
  * MODE is what the data plane does with what it receives: `forward` from an even vNIC to the next odd one and
- * back, `echo` out of where it came in, `hold` it for ever, `drop` it, `none`: never looks, `flood`: sends frames
- * of its own out of vNIC 0 as fast as it can. PORT is one vNIC: device[=NAME], shared=DEVICE[,RULE], vr=NAME:N,
- * generator=ARGS, none.
+ * back, `echo` out of where it came in, `hold` it for ever, `drop` it, `mute`: drops it when the switch sleeps, and
+ * doesn't kick, `none`: never looks, `flood`: sends frames of its own out of vNIC 0 as fast as it can. PORT is one
+ * vNIC: device[=NAME], shared=DEVICE[,RULE], vr=NAME:N, generator=ARGS, none.
  *
  * Prints "ready", then obeys lines on standard input, each with one line of answer:
  *	attach N PORT, detach N, quiesce 0|1, census, stats N, mac N, stop, cont, kill (the data plane), quit
@@ -84,6 +84,25 @@ static void flood(struct europa *eu)
 	}
 }
 
+/* A data plane whose kicks get lost. */
+static void drop_without_kick(struct europa *eu)
+{
+	const struct timespec moment = { .tv_nsec = 50000000 };
+	uint32_t slot;
+
+	for (;;) {
+		europa_wait(eu, -1);
+		if (!europa_rx(eu, 0, &slot, 1))
+			continue;
+		while (!READ_ONCE(eu->free.theirs->need_wakeup))
+			nanosleep(&moment, NULL);
+		if (ring_reserve(&eu->free, 1) != 1)
+			continue;
+		*ring_entry(&eu->free, 0) = slot;
+		ring_submit(&eu->free, 1);
+	}
+}
+
 static void forward(struct europa *eu, const char *mode)
 {
 	uint32_t slots[32];
@@ -128,6 +147,8 @@ static void data_plane(struct driver *d)
 	}
 	if (!strcmp(d->mode, "none"))
 		pause();
+	else if (!strcmp(d->mode, "mute"))
+		drop_without_kick(eu);
 	else if (!strcmp(d->mode, "flood"))
 		flood(eu);
 	else
@@ -221,17 +242,19 @@ static void print_census(const struct driver *d)
 
 static void print_stats(const struct driver *d, unsigned n)
 {
-	const struct europa_vnic_stats *s = (const void *)(d->control + d->off.control_stats + sizeof(struct europa_vr_stats));
+	const struct europa_vr_stats *vr = (const void *)(d->control + d->off.control_stats);
+	const struct europa_vnic_stats *s = (const void *)(vr + 1);
 	const struct europa_vnic *v = (const void *)(d->control + d->off.control_vnics);
 	unsigned i;
 
 	s += n;
 	v += n;
 	printf("ok device=%s up=%d mtu=%u mac=%02x:%02x:%02x:%02x:%02x:%02x rx_packets=%llu rx_bytes=%llu tx_packets=%llu tx_bytes=%llu "
-	       "rx_batches=%llu tx_batches=%llu wakeups=%llu", v->device, v->flags & 1, v->mtu, v->mac[0], v->mac[1],
+	       "rx_batches=%llu tx_batches=%llu wakeups=%llu stalls=%llu missed=%llu", v->device, v->flags & 1, v->mtu, v->mac[0], v->mac[1],
 	       v->mac[2], v->mac[3], v->mac[4], v->mac[5], (unsigned long long)s->rx_packets, (unsigned long long)s->rx_bytes,
 	       (unsigned long long)s->tx_packets, (unsigned long long)s->tx_bytes, (unsigned long long)s->rx_batches,
-	       (unsigned long long)s->tx_batches, (unsigned long long)s->wakeups);
+	       (unsigned long long)s->tx_batches, (unsigned long long)s->wakeups, (unsigned long long)s->stalls,
+	       (unsigned long long)vr->missed_kicks);
 	for (i = 0; i < EUROPA_DROPS; i++) {
 		if (s->drops[i])
 			printf(" %s=%llu", europa_drop_names[i], (unsigned long long)s->drops[i]);

@@ -259,6 +259,59 @@ static void a_quarantined_vr_receives_nothing_whatever_else_happens(void **state
 	assert_int_equal(bed_dropped(bed, 1, EUROPA_DROP_RX_QUARANTINED), 1);
 }
 
+/* One look of the watchdog a line: what the VR has taken by then, and whether the doorbell is to be rung. */
+static void the_watchdog_counts_seconds_without_progress(void **state)
+{
+	struct bed *bed = *state;
+	const u32 start = 0xffffff00;   /* the clock wraps in between */
+	const struct { u32 at; bool take, stalled; } looks[] = {
+		{ 0, false, false }, { 600000, false, false }, { 999999, false, false }, { 1000000, false, true }, { 1500000, false, false },
+		{ 2000000, false, true }, { 2100000, true, false }, { 3000000, false, false }, { 3100000, false, true },
+	};
+	size_t i;
+	int slot;
+
+	assert_false(vr_watch(&bed->vr, start - 1));
+	assert_true(bed_receive(bed, 1, 60, 0) >= 0 && bed_receive(bed, 1, 60, 0) >= 0);
+	rx_flush(&bed->vr, 1);
+	for (i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		if (looks[i].take)
+			assert_true(peer_post(&bed->peer.free, peer_get(&bed->peer.rx[1])));
+		assert_int_equal(vr_watch(&bed->vr, start + looks[i].at), looks[i].stalled);
+	}
+	assert_int_equal(bed->vr.vnic_stats[1].stalls, 3);
+	assert_int_equal(bed->vr.vnic_stats[0].stalls, 0);
+
+	/* An empty ring is no stall, nor is one that the switch doesn't serve. */
+	slot = peer_get(&bed->peer.rx[1]);
+	assert_true(peer_post(&bed->peer.free, slot));
+	assert_false(vr_watch(&bed->vr, start + 9000000));
+	assert_true(bed_receive(bed, 1, 60, 0) >= 0);
+	rx_flush(&bed->vr, 1);
+	assert_false(vr_watch(&bed->vr, start + 9100000));
+	vr_quiesce(&bed->vr, true);
+	assert_false(vr_watch(&bed->vr, start + 20000000));
+	vr_quiesce(&bed->vr, false);
+	assert_false(vr_watch(&bed->vr, start + 30000000));
+	assert_true(vr_watch(&bed->vr, start + 31000000));
+	assert_int_equal(bed->vr.vnic_stats[1].stalls, 4);
+}
+
+static void work_without_a_kick_is_counted(void **state)
+{
+	struct bed *bed = *state;
+	int slot = bed_receive(bed, 0, 60, 0);
+
+	rx_flush(&bed->vr, 0);
+	vr_missed_kick(&bed->vr);
+	assert_int_equal(bed->vr.stats->missed_kicks, 0);
+	assert_int_equal(peer_get(&bed->peer.rx[0]), slot);
+	assert_true(peer_post(&bed->peer.free, slot));
+	vr_missed_kick(&bed->vr);
+	assert_int_equal(bed->vr.stats->missed_kicks, 1);
+	pool_turn(&bed->vr, 64, &(bool){ 0 });
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 
 int main(void)
@@ -276,6 +329,8 @@ int main(void)
 		TEST(a_cancelled_slot_is_used_next),
 		TEST(a_quiesced_vr_receives_nothing),
 		TEST(a_quarantined_vr_receives_nothing_whatever_else_happens),
+		TEST(the_watchdog_counts_seconds_without_progress),
+		TEST(work_without_a_kick_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

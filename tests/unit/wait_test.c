@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "shim/private.h"
 #include "tests/unit/bed.h"
 
 static struct bed bed;
@@ -172,6 +173,24 @@ static void does_not_spin_when_the_supervisor_is_gone(void **state)
 	bed.doorbell[1] = dup(bed.kick[1]);
 }
 
+/* A wait that spins pays attention to what the quota is now. */
+static void learns_a_new_quota_from_the_header(void **state)
+{
+	static const struct { uint32_t told, then; } cases[] = {
+		{ 0, 1000 }, { 250, 250 }, { 0, 250 }, { 100, 100 }, { 1500, 1000 }, { 7, 7 }, { UINT32_MAX, 1000 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		WRITE_ONCE(bed.vr.header->cpu_permille, cases[i].told);
+		bed_receive_numbered(&bed, 0, 0, 1);
+		drop_received(0, 1);
+		bed.eu->priv->pacer.rate = 0;
+		assert_int_equal(waits_until_timeout(1), 0);
+		assert_int_equal(bed.eu->priv->pacer.quota_permille, cases[i].then);
+		assert_true(bed.eu->priv->pacer.spin_ns <= 50000 * cases[i].then / 1000);
+	}
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -185,6 +204,7 @@ int main(void)
 		TEST(costs_nothing_when_idle),
 		TEST(does_not_spin_at_a_ring_that_makes_no_sense),
 		TEST(does_not_spin_when_the_supervisor_is_gone),
+		TEST(learns_a_new_quota_from_the_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

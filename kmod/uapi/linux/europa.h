@@ -99,7 +99,7 @@
 
 #define EUROPA_MAGIC           0x41504f5255450001ULL   /* "EUROPA" and the byte order */
 #define EUROPA_MAJOR           1      /* another one: another layout */
-#define EUROPA_MINOR           0      /* grows when fields are appended */
+#define EUROPA_MINOR           1      /* grows when fields are appended */
 
 #define EUROPA_MAX_VNICS       32     /* a bitmap of ports is a u32 */
 #define EUROPA_MAX_SLOTS       (1u << 20)
@@ -164,6 +164,8 @@ struct europa_header {             /* at 0 of control */
 	__u32 status;              /* enum europa_status */
 	__u32 epoch;               /* +1 whenever a switch takes the region: counters and indexes go on */
 	char  name[64];            /* the VR's, NUL-terminated */
+	__u32 cpu_permille;        /* since 1.1: the VR's CPU quota now, in thousandths of a CPU, ~0: none, 0: not told. It is the VR's */
+	__u32 reserved;            /* supervisor, or europa-update, that sets it; a switch leaves it alone */
 };
 
 struct europa_pool_header {        /* at 0 of pool; the VR writes, nobody trusts it */
@@ -234,7 +236,7 @@ struct europa_vnic_stats {         /* in control: one per vNIC; "rx" is what the
 	__u64 tx_packets, tx_bytes;
 	__u64 rx_batches, tx_batches;
 	__u64 wakeups;             /* doorbells rung for this vNIC's rx ring */
-	__u64 reserved;
+	__u64 stalls;              /* since 1.1: seconds in which packets waited in the rx ring and the VR took none */
 	__u64 drops[EUROPA_DROPS_MAX];
 };
 
@@ -245,7 +247,7 @@ struct europa_vr_stats {           /* in control */
 	__u64 allocated;               /* slots that went out by the alloc ring */
 	__u64 kicks;
 	__u64 switch_cycles;           /* TSC cycles that the switch spent on this VR */
-	__u64 reserved;
+	__u64 missed_kicks;            /* since 1.1: times that a sleeping switch found work by itself for which no kick had come */
 	__u64 drops[EUROPA_DROPS_MAX]; /* of the free and alloc rings */
 };
 
@@ -424,7 +426,7 @@ EUROPA_ASSERT(sizeof(struct europa_vnic_stats) == 64 + 8 * EUROPA_DROPS_MAX);
 EUROPA_ASSERT(sizeof(struct europa_vr_stats) == 64 + 8 * EUROPA_DROPS_MAX);
 EUROPA_ASSERT(sizeof(struct europa_geometry) == 32);
 EUROPA_ASSERT(sizeof(struct europa_offsets) == 64);
-EUROPA_ASSERT(sizeof(struct europa_header) == 8 + 8 + 32 + 64 + 8 + 64);
+EUROPA_ASSERT(sizeof(struct europa_header) == 8 + 8 + 32 + 64 + 8 + 64 + 8);
 EUROPA_ASSERT(EUROPA_DROPS <= EUROPA_DROPS_MAX);
 
 #endif
