@@ -159,7 +159,24 @@ static int serve_quiesce(struct client *c, void __user *argument)
 	int r;
 
 	r = copy_argument(&quiesce, sizeof(quiesce), argument, &size, &c->report);
+	if (r == 0 && quiesce.on > EUROPA_QUIESCE_IN)
+		r = fail(&c->report, EINVAL, "quiesce: %u is not known; 0, 1 and 2 are", quiesce.on);
 	return r < 0 ? r : member_quiesce(c->member, quiesce.on);
+}
+
+static int serve_ask(struct client *c, void __user *argument)
+{
+	struct europa_ask ask;
+	u32 size;
+	int r;
+
+	r = copy_argument(&ask, sizeof(ask), argument, &size, &c->report);
+	if (r == 0 && (ask.what > EUROPA_ASK_SAVE || ask.reserved))
+		r = fail(&c->report, EINVAL, "ask: request %u is not known", ask.what);
+	if (r < 0)
+		return r;
+	ask.request = member_ask(c->member, ask.what);
+	return copy_back(argument, &ask, sizeof(ask), size);
 }
 
 static int serve_refresh(struct client *c)
@@ -181,6 +198,8 @@ static int serve(struct client *c, unsigned int verb, void __user *argument)
 		return serve_detach(c, argument);
 	case EUROPA_QUIESCE:
 		return serve_quiesce(c, argument);
+	case EUROPA_ASK:
+		return serve_ask(c, argument);
 	default:
 		return serve_refresh(c);
 	}
@@ -200,7 +219,7 @@ static long chardev_ioctl(struct file *file, unsigned int command, unsigned long
 		return -EINTR;
 	if (verb == _IOC_NR(EUROPA_IOC_WHY))
 		r = copy_to_user((void __user *)argument, c->report.text, sizeof(c->report.text)) ? -EFAULT : 0;
-	else if (verb >= EUROPA_REGISTER && verb <= EUROPA_REFRESH)
+	else if (verb >= EUROPA_REGISTER && verb <= EUROPA_ASK)
 		r = serve(c, verb, (void __user *)argument);
 	else
 		r = -ENOTTY;

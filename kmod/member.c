@@ -330,7 +330,7 @@ void member_close(struct member *m)
 /* ---- verbs ---- */
 
 /* Between two rounds, with everything published that was put, no slot is in flight. */
-int member_quiesce(struct member *m, bool on)
+int member_quiesce(struct member *m, u32 how)
 {
 	unsigned int vnic;
 
@@ -341,12 +341,23 @@ int member_quiesce(struct member *m, bool on)
 		if (rx_flush(&m->vr, vnic))
 			member_ring(m);
 	}
-	vr_quiesce(&m->vr, on);
+	vr_quiesce(&m->vr, how);
 	vr_refresh_stats(&m->vr);
 	spin_unlock_bh(&m->lock);
 	mutex_unlock(&m->round);
 	worker_wake(m);
 	return 0;
+}
+
+u32 member_ask(struct member *m, u32 what)
+{
+	u32 request;
+
+	spin_lock_bh(&m->lock);
+	request = vr_ask(&m->vr, what);
+	spin_unlock_bh(&m->lock);
+	member_ring(m);
+	return request;
 }
 
 void member_refresh(struct member *m)

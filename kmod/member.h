@@ -71,7 +71,9 @@ bool member_detach(struct member *member, unsigned int vnic, struct list_head *d
 /* The member of that name whose devices the same user namespace owns. RTNL. */
 struct member *member_find(const struct member *asks, const char *name);
 
-int member_quiesce(struct member *member, bool on);
+int member_quiesce(struct member *member, u32 how);
+/* Asks the data plane, and has it woken; returns the request. */
+u32 member_ask(struct member *member, u32 what);
 void member_refresh(struct member *member);
 
 /* The VR waits for its doorbell: the worker rings it. Any context. */

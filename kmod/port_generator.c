@@ -33,7 +33,7 @@ static unsigned int room(struct generator *g, struct vr *vr, unsigned int budget
 	u32 n = min3(budget, g->burst, vr->nfree_slots);
 	u32 free;
 
-	if (vr_paused(vr))
+	if (vr_shut(vr))
 		return 0;
 	if (g->left < n)
 		n = (u32)g->left;

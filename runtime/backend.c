@@ -403,15 +403,29 @@ int backend_detach(struct backend *b, unsigned n, struct error *e)
 	return ask_backend(b, &request, &reply, e);
 }
 
-int backend_quiesce(struct backend *b, int on, struct error *e)
+int backend_quiesce(struct backend *b, unsigned how, struct error *e)
 {
 	struct europa_request request = {
 		.verb = EUROPA_QUIESCE,
-		.quiesce = { .size = sizeof request.quiesce, .on = on },
+		.quiesce = { .size = sizeof request.quiesce, .on = how },
 	};
 	struct europa_reply reply;
 
 	return ask_backend(b, &request, &reply, e);
+}
+
+int backend_ask(struct backend *b, unsigned what, unsigned *asked, struct error *e)
+{
+	struct europa_request request = {
+		.verb = EUROPA_ASK,
+		.ask = { .size = sizeof request.ask, .what = what },
+	};
+	struct europa_reply reply;
+	int r = ask_backend(b, &request, &reply, e);
+
+	if (r == 0)
+		*asked = reply.request;
+	return r;
 }
 
 int backend_refresh(struct backend *b, struct error *e)

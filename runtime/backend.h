@@ -35,7 +35,10 @@ int backend_adopt(struct backend *b, const struct region *region, const char *na
 /* vnic->mac, mtu and the device's name come back as they are. device[16]: wanted name in, name out. */
 int backend_attach(struct backend *b, unsigned n, struct vr_vnic *vnic, char device[16], struct error *e);
 int backend_detach(struct backend *b, unsigned n, struct error *e);
-int backend_quiesce(struct backend *b, int on, struct error *e);
+/* how: 0 to go on, or EUROPA_QUIESCE_ALL, EUROPA_QUIESCE_IN. */
+int backend_quiesce(struct backend *b, unsigned how, struct error *e);
+/* Asks the data plane (enum europa_asked); *asked: the request that its answer bears, for answer_seen() of core/ring.h. */
+int backend_ask(struct backend *b, unsigned what, unsigned *asked, struct error *e);
 /* Brings occupancy in the region's statistics up to date. */
 int backend_refresh(struct backend *b, struct error *e);
 void backend_close(struct backend *b);

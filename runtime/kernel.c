@@ -113,6 +113,10 @@ int kernel_ask(int fd, const struct europa_request *request, struct europa_reply
 	case EUROPA_QUIESCE:
 		r = call(fd, EUROPA_IOC_QUIESCE, &argument.quiesce, e);
 		break;
+	case EUROPA_ASK:
+		r = call(fd, EUROPA_IOC_ASK, &argument.ask, e);
+		reply->request = argument.ask.request;
+		break;
 	default:
 		r = call(fd, EUROPA_IOC_REFRESH, NULL, e);
 		break;

@@ -71,7 +71,8 @@ static const char *switch_remark(const struct vr_state *state)
 	switch (status) {
 	case EUROPA_ATTACHED:    return "";
 	case EUROPA_DETACHED:    return " (no switch)";
-	case EUROPA_QUIESCED:    return " (quiesced)";
+	case EUROPA_QUIESCED:
+	case EUROPA_FENCED:      return " (quiesced)";
 	case EUROPA_QUARANTINED: return " (quarantined)";
 	}
 	return "";

@@ -99,6 +99,7 @@ const char *view_status_name(uint32_t status)
 	static const char *const names[] = {
 		[EUROPA_DETACHED] = "detached", [EUROPA_ATTACHED] = "attached",
 		[EUROPA_QUIESCED] = "quiesced", [EUROPA_QUARANTINED] = "quarantined",
+		[EUROPA_FENCED] = "fenced",
 	};
 
 	return status < sizeof names / sizeof *names ? names[status] : "unknown";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* From four inherited descriptors to a struct europa: find, map, check, and go on where an earlier process stopped. */
+/* From inherited descriptors to a struct europa: find, map, check, and go on where an earlier process stopped. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,15 +12,18 @@
 #include "shim/private.h"
 
 #define LISTEN_FDS_START 3
-#define KNOWN_FEATURES   (EUROPA_F_OFFLOAD | EUROPA_F_RUNS | EUROPA_F_REPLICATE | EUROPA_F_ALLOC)
+#define KNOWN_FEATURES   (EUROPA_F_OFFLOAD | EUROPA_F_RUNS | EUROPA_F_REPLICATE | EUROPA_F_ALLOC | EUROPA_F_STATE)
 
-enum handed { CONTROL, POOL, DOORBELL, KICK, HANDED };
+/* Up to KICK all are needed; an older supervisor hands out no more. */
+enum handed { CONTROL, POOL, DOORBELL, KICK, STATE, HANDED };
+#define NEEDED ((1u << STATE) - 1)
 
 static const char *const handed_names[HANDED] = {
 	[CONTROL]  = "europa.control",
 	[POOL]     = "europa.pool",
 	[DOORBELL] = "europa.doorbell",
 	[KICK]     = "europa.kick",
+	[STATE]    = "europa.state",
 };
 
 /* A decimal number from the environment, or -1. */
@@ -43,6 +46,7 @@ static int find_handed(int fds[HANDED])
 	long count = env_number("LISTEN_FDS");
 	unsigned found = 0;
 
+	fds[STATE] = -1;
 	/* Descriptors that were meant for another process may be anything here. */
 	if (getenv("LISTEN_PID") && env_number("LISTEN_PID") != getpid())
 		return -ENOENT;
@@ -57,7 +61,7 @@ static int find_handed(int fds[HANDED])
 		}
 		name = name[length] ? name + length + 1 : NULL;
 	}
-	return found == (1u << HANDED) - 1 ? 0 : -ENOENT;
+	return (found & NEEDED) == NEEDED ? 0 : -ENOENT;
 }
 
 /* Maps all of a file that must be `size` bytes at least, so that no access can be beyond its end. */
@@ -160,6 +164,8 @@ static void introduce(struct europa_private *priv, uint32_t offered)
 {
 	struct europa_pool_header *header = (struct europa_pool_header *)priv->pool;
 
+	/* Until this process says what its state is like, it has none. */
+	WRITE_ONCE(header->state_version, 0);
 	WRITE_ONCE(header->features, offered & KNOWN_FEATURES);
 	smp_store_release(&header->magic, EUROPA_MAGIC);
 }
@@ -193,6 +199,7 @@ int europa_attach_fds(struct europa **eu, int control, int pool, int doorbell, i
 	priv->view.doorbell_fd = doorbell;
 	priv->view.kick_fd = kick;
 	priv->view.priv = priv;
+	priv->state.fd = -1;
 
 	error = map_region(priv, &header);
 	if (error) {
@@ -214,7 +221,14 @@ int europa_attach(struct europa **eu)
 	int error = find_handed(fds);
 
 	*eu = NULL;
-	return error ? error : europa_attach_fds(eu, fds[CONTROL], fds[POOL], fds[DOORBELL], fds[KICK]);
+	if (error)
+		return error;
+	error = europa_attach_fds(eu, fds[CONTROL], fds[POOL], fds[DOORBELL], fds[KICK]);
+	if (!error)
+		europa_attach_state(*eu, fds[STATE]);
+	else if (fds[STATE] >= 0)
+		close(fds[STATE]);
+	return error;
 }
 
 void europa_detach(struct europa *eu)
@@ -232,6 +246,7 @@ void europa_detach(struct europa *eu)
 	close(priv->pool_fd);
 	close(eu->doorbell_fd);
 	close(eu->kick_fd);
+	state_release(&priv->state);
 	free(priv);
 }
 
@@ -252,6 +267,8 @@ const char *europa_strerror(int error)
 		return "no packet pool was handed to this process: start it by europa-run";
 	case -EPROTO:
 		return "the switch speaks another major version of the packet pool's layout";
+	case -EBADMSG:
+		return "the state handed to this process is damaged";
 	case -EINVAL:
 		return "the descriptors handed to this process are not a packet pool";
 	default:

@@ -1,5 +1,5 @@
 # libeuropa: what a data plane links. Static for the images, shared for whoever installs it.
-LIBEUROPA_SOURCES := shim/attach.c shim/counter.c shim/reclaim.c shim/version.c shim/wait.c kmod/core/layout.c
+LIBEUROPA_SOURCES := shim/attach.c shim/counter.c shim/reclaim.c shim/state.c shim/version.c shim/wait.c kmod/core/layout.c
 LIBEUROPA_SO      := libeuropa.so.0
 OBJCOPY ?= objcopy
 

@@ -4,6 +4,18 @@
 
 #include "shim/private.h"
 
+uint64_t europa_counter_left(const struct europa *eu, const char *name)
+{
+	const struct europa_private *priv = eu->priv;
+	const struct europa_dp_counter *counter;
+
+	for (counter = priv->counters; counter < priv->counters + EUROPA_DP_COUNTERS; counter++) {
+		if (counter->name[0] && !strncmp(counter->name, name, sizeof(counter->name)))
+			return counter->value;
+	}
+	return 0;
+}
+
 uint64_t *europa_counter(struct europa *eu, const char *name)
 {
 	struct europa_private *priv = eu->priv;

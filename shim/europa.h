@@ -65,6 +65,8 @@ struct europa {
 int europa_attach(struct europa **eu);
 /* The same from descriptors; the library owns them afterwards, also where it fails. */
 int europa_attach_fds(struct europa **eu, int control, int pool, int doorbell, int kick);
+/* The memfd for the data plane's state, which europa_attach() finds by itself; the library owns it afterwards. */
+void europa_attach_state(struct europa *eu, int state);
 void europa_detach(struct europa *eu);
 
 /* One line of text for what europa_attach returned. */
@@ -73,7 +75,7 @@ const char *europa_strerror(int error);
 /*
  * Waits until a packet is there, for at most timeout_ms (-1: for ever, 0: only looks). Call it when a turn over all vNICs
  * found nothing. Spins first, then sleeps in small steps, then on the doorbell: cheap when idle, quick when busy. Returns
- * 1: look again; 0: timeout; -EINTR: a signal came.
+ * 1: look again; 0: timeout; -EINTR: a signal came. During a checkpoint it doesn't return until that is over.
  */
 int europa_wait(struct europa *eu, int timeout_ms);
 
@@ -89,6 +91,36 @@ void europa_awake(struct europa *eu);
  * EUROPA_DP_COUNTERS names in use, a private word that nobody sees.
  */
 uint64_t *europa_counter(struct europa *eu, const char *name);
+
+/* What an earlier process of this VR, or the state that was loaded, left in the counter of this name; 0: there is none. */
+uint64_t europa_counter_left(const struct europa *eu, const char *name);
+
+/*
+ * Checkpoint. What a data plane knows is handed over by itself: `save` writes it with europa_state_write(), `load` gets it back, in
+ * another process, perhaps on another host. Packets in rings and counters are saved without it.
+ *
+ * save: 0, or a negative errno, and the checkpoint fails. It is called from europa_wait(), europa_sleep() or europa_state_poll(), which
+ *   then don't return before the checkpoint is over: slots that the data plane keeps aside are not saved.
+ * load: 0, or a negative errno. Check all of it: `version` and `blob` may come from anywhere. blob is aligned for any type.
+ */
+struct europa_state_ops {
+	uint32_t version;                      /* of what save writes; from 1 on */
+	int (*save)(struct europa *eu, void *arg);
+	int (*load)(struct europa *eu, uint32_t version, const void *blob, size_t len, void *arg);
+};
+
+/*
+ * Registers the callbacks (`ops` must stay), once, after europa_attach() and before the first packet. Where a state is handed to this
+ * process, it is loaded here. 1: loaded, go on from there; 0: there was none, begin afresh; -ENOTSUP: there is one, and no `load`;
+ * -EBADMSG: it is damaged; -EINVAL: ops has version 0; else what `load` returned, or -errno of a system call.
+ */
+int europa_state(struct europa *eu, const struct europa_state_ops *ops, void *arg);
+
+/* From `save` alone: appends to the state. 0, or -errno, which stays: -EFBIG beyond EUROPA_STATE_MAX. */
+int europa_state_write(struct europa *eu, const void *data, size_t len);
+
+/* For a data plane that is never without packets, so never in europa_wait(): call it between two bursts now and then. Cheap. */
+void europa_state_poll(struct europa *eu);
 
 /* Library version, "0.1.0". */
 const char *europa_version(void);

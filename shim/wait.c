@@ -10,6 +10,8 @@
  *             with tokens, which flow in at 5 % of the quota.
  *   sleep     on the doorbell, until the switch rings. An idle VR costs nothing.
  *
+ * A data plane that waits has nothing in its hands: this is also where it is asked for its state (state.c).
+ *
  * Which one: eu->idle_turns counts the waits since the last packet, and the rate is measured from the rx rings' indexes, so
  * that the fast path carries no clock and no counter for this.
  */
@@ -216,7 +218,7 @@ static int nap(struct europa *eu, long ns)
 	return nanosleep(&length, NULL) < 0 ? -EINTR : 1;
 }
 
-static void drain(struct europa *eu)
+void drain_doorbell(struct europa *eu)
 {
 	char bytes[64];
 
@@ -224,11 +226,19 @@ static void drain(struct europa *eu)
 		;
 }
 
-int europa_sleep(struct europa *eu)
+/* true: packets are there already. */
+static bool announce_sleep(struct europa *eu)
 {
 	for (unsigned n = 0; n < eu->nvnics; n++)
 		ring_sleep(&eu->rx[n]);
-	return packets_ready(eu) ? -EAGAIN : eu->doorbell_fd;
+	return packets_ready(eu);
+}
+
+int europa_sleep(struct europa *eu)
+{
+	if (state_is_asked(eu))
+		state_serve(eu);
+	return announce_sleep(eu) ? -EAGAIN : eu->doorbell_fd;
 }
 
 static void clear_wakeups(struct europa *eu)
@@ -240,11 +250,11 @@ static void clear_wakeups(struct europa *eu)
 void europa_awake(struct europa *eu)
 {
 	clear_wakeups(eu);
-	drain(eu);
+	drain_doorbell(eu);
 }
 
 /* What poll says: the doorbell rang, or the time is over, or a signal came. */
-static int poll_doorbell(struct europa *eu, int timeout_ms)
+int poll_doorbell(struct europa *eu, int timeout_ms)
 {
 	struct pollfd doorbell = { .fd = eu->doorbell_fd, .events = POLLIN };
 	int ready = poll(&doorbell, 1, timeout_ms);
@@ -253,7 +263,7 @@ static int poll_doorbell(struct europa *eu, int timeout_ms)
 		return -EINTR;
 	if (ready == 0)
 		return 0;
-	drain(eu);
+	drain_doorbell(eu);
 	/* Nobody holds the other end any more: poll would return at once for ever. */
 	if (!(doorbell.revents & POLLIN))
 		return nap(eu, NS_PER_MS);
@@ -264,7 +274,7 @@ static int sleep_on_doorbell(struct europa *eu, int timeout_ms)
 {
 	int result = 1;
 
-	if (europa_sleep(eu) >= 0)
+	if (!announce_sleep(eu))
 		result = poll_doorbell(eu, timeout_ms);
 	clear_wakeups(eu);
 	return result ? result : packets_ready(eu);
@@ -277,6 +287,8 @@ int europa_wait(struct europa *eu, int timeout_ms)
 	int result;
 
 	if (packets_ready(eu))
+		return 1;
+	if (state_is_asked(eu) && state_serve(eu))
 		return 1;
 	if (timeout_ms == 0)
 		return 0;

@@ -27,6 +27,18 @@
  * need_wakeup itself is stored and loaded relaxed: E and F order it. Clearing it needs no barrier: a wake-up too many
  *   costs one byte in a pipe.
  *
+ * Beside the rings one more thing passes: a request to the data plane, a single word with its number in it, and its answer.
+ *
+ *	switch                                data plane                            supervisor
+ *
+ *	request_post: store request  (G)      request_seen: load request  (H)
+ *	                                        write answer, state, the memfd
+ *	                                      answer_post:  store answered (I)      answer_seen:  load answered (J)
+ *	                                                                              read answer, state, the memfd
+ *
+ * G, store-release, pairs with H, load-acquire; I pairs with J in the same way. Two requests are never the same word, so an answer
+ *   can't be taken for that to another one.
+ *
  * Each side's view is private memory. `peer` is the other side's index as last seen: it is loaded again only where the
  * cached one doesn't suffice, which keeps the other side's line out of this side's cache for most batches.
  *
@@ -127,6 +139,43 @@ static inline void ring_sleep(struct ring *r)
 static inline void ring_awake(struct ring *r)
 {
 	WRITE_ONCE(r->mine->need_wakeup, 0);
+}
+
+/* Switch: asks the data plane for something (enum europa_asked). Ring the doorbell afterwards. Returns the request. */
+static inline u32 request_post(struct europa_header *header, u32 what)
+{
+	u32 request = ((READ_ONCE(header->request) >> 8) + 1) << 8 | what;
+
+	smp_store_release(&header->request, request);              /* G, matches H */
+	return request;
+}
+
+static inline u32 request_seen(const struct europa_header *header)
+{
+	return smp_load_acquire(&header->request);                 /* H, matches G */
+}
+
+static inline u32 request_what(u32 request)
+{
+	return request & 0xff;
+}
+
+/* Data plane: what was asked for is done, or can't be. */
+static inline void answer_post(struct europa_pool_header *header, u32 request, int answer, u64 state_len)
+{
+	WRITE_ONCE(header->answer, answer);
+	WRITE_ONCE(header->state_len, state_len);
+	smp_store_release(&header->answered, request);             /* I, matches J */
+}
+
+/* Supervisor: is this request answered? All three words are the VR's, and may be anything. */
+static inline bool answer_seen(const struct europa_pool_header *header, u32 request, int *answer, u64 *state_len)
+{
+	if (smp_load_acquire(&header->answered) != request)        /* J, matches I */
+		return false;
+	*answer = READ_ONCE(header->answer);
+	*state_len = READ_ONCE(header->state_len);
+	return true;
 }
 
 #endif

@@ -41,7 +41,7 @@ int rx_slot(struct vr *vr, u32 vnic, u32 len)
 	u32 want = vr->rx_pending[vnic] + 1;
 	u32 room;
 
-	if (unlikely(vr_paused(vr)))
+	if (unlikely(vr_shut(vr)))
 		return rx_dropped(vr, vnic, vr->quarantined ? EUROPA_DROP_RX_QUARANTINED : EUROPA_DROP_RX_DOWN);
 
 	/* The ring first: a full one must not cost a slot. */

@@ -81,7 +81,7 @@ static void find_free(struct vr *vr)
 
 static u32 features(const struct europa_geometry *geo)
 {
-	return EUROPA_F_OFFLOAD | EUROPA_F_REPLICATE | (geo->nruns ? EUROPA_F_RUNS : 0) |
+	return EUROPA_F_OFFLOAD | EUROPA_F_REPLICATE | EUROPA_F_STATE | (geo->nruns ? EUROPA_F_RUNS : 0) |
 	       (geo->alloc_target ? EUROPA_F_ALLOC : 0);
 }
 
@@ -171,6 +171,9 @@ int vr_adopt(struct vr *vr, const struct europa_geometry *geo, void *control, vo
 
 	vr->header->minor = EUROPA_MINOR;
 	vr->header->features = features(geo);
+	/* The fence that it was asked behind has gone with the last switch. */
+	if (request_what(request_seen(vr->header)) != EUROPA_ASK_NOTHING)
+		vr_ask(vr, EUROPA_ASK_NOTHING);
 	WRITE_ONCE(vr->header->epoch, vr->header->epoch + 1);
 	/* A switch that dies is no pardon. */
 	vr->quarantined = vr->header->status == EUROPA_QUARANTINED;
@@ -184,11 +187,17 @@ void vr_set_status(struct vr *vr, u32 status)
 	WRITE_ONCE(vr->header->status, status);
 }
 
-void vr_quiesce(struct vr *vr, bool on)
+void vr_quiesce(struct vr *vr, u32 how)
 {
-	vr->quiesced = on;
+	vr->fenced = how == EUROPA_QUIESCE_IN;
+	vr->quiesced = how && !vr->fenced;
 	if (!vr->quarantined)
-		vr_set_status(vr, on ? EUROPA_QUIESCED : EUROPA_ATTACHED);
+		vr_set_status(vr, vr->fenced ? EUROPA_FENCED : vr->quiesced ? EUROPA_QUIESCED : EUROPA_ATTACHED);
+}
+
+u32 vr_ask(struct vr *vr, u32 what)
+{
+	return request_post(vr->header, what);
 }
 
 void vr_census(const struct vr *vr, struct vr_census *census)

@@ -48,7 +48,7 @@ struct vr {
 	u32 rx_pending[EUROPA_MAX_VNICS];    /* put, not yet flushed */
 	u32 tolerance;                       /* violations left */
 	u32 good;                            /* good frames since the last one earned back */
-	bool quarantined, quiesced;
+	bool quarantined, quiesced, fenced;
 
 	/* what vr_watch saw of the rx rings */
 	u32 waiting;                         /* bit n: packets waited in rx ring n */
@@ -73,8 +73,13 @@ void vr_init(struct vr *vr, const struct europa_geometry *geo, const char *name,
 int vr_adopt(struct vr *vr, const struct europa_geometry *geo, void *control, void *pool, void *memory);
 
 void vr_set_status(struct vr *vr, u32 status);
-/* Between two rounds only, when all that was put is flushed and all that was taken is done: no slot is in flight then. */
-void vr_quiesce(struct vr *vr, bool on);
+/*
+ * 0: goes on, or EUROPA_QUIESCE_ALL or _IN. Between two rounds only, when all that was put is flushed and all that was
+ * taken is done: no slot is in flight then.
+ */
+void vr_quiesce(struct vr *vr, u32 how);
+/* Asks the data plane for something (enum europa_asked); returns the request, which its answer will bear. Ring the doorbell. */
+u32 vr_ask(struct vr *vr, u32 what);
 /* The owner map counted: what the switch and the VR have, in single slots and runs. */
 struct vr_census { u32 switch_slots, vr_slots, switch_runs, vr_runs; };
 void vr_census(const struct vr *vr, struct vr_census *census);
@@ -85,6 +90,12 @@ void vr_refresh_stats(struct vr *vr);
 static inline bool vr_paused(const struct vr *vr)
 {
 	return vr->quarantined | vr->quiesced;
+}
+
+/* Nothing comes in: frames that can wait outside should. */
+static inline bool vr_shut(const struct vr *vr)
+{
+	return vr_paused(vr) | vr->fenced;
 }
 
 /* Counts frames that a port dropped; the core counts its own. */

@@ -207,6 +207,16 @@ static int serve_quiesce(struct server *s, struct member *m, const struct europa
 	return 0;
 }
 
+/* The doorbell is the poll thread's to ring, in its next round, and engine_lock() sees to it that there is one. */
+static int serve_ask(struct server *s, struct member *m, const struct europa_ask *ask, struct europa_reply *reply)
+{
+	engine_lock(s->engine);
+	reply->request = vr_ask(&m->vr, ask->what);
+	m->ring = true;
+	engine_unlock(s->engine);
+	return 0;
+}
+
 static int serve_refresh(struct server *s, struct member *m)
 {
 	engine_lock(s->engine);
@@ -229,6 +239,8 @@ static int serve(struct server *s, struct connection *c, const struct europa_req
 		return serve_detach(s, c->member, &request->detach, e);
 	case EUROPA_QUIESCE:
 		return serve_quiesce(s, c->member, &request->quiesce);
+	case EUROPA_ASK:
+		return serve_ask(s, c->member, &request->ask, reply);
 	default:
 		return serve_refresh(s, c->member);
 	}

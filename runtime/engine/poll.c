@@ -282,7 +282,8 @@ static void look_at(struct engine *engine, struct watch *w)
 
 /*
  * A device whose frames wait for room at the VR is not what one waits for: the VR's kick is, or the end of
- * patience. Returns microseconds until that, 0: nobody waits.
+ * patience. Nor is a device of a quiesced VR: the verb that ends it wakes the thread. Returns microseconds until the
+ * first end of patience, 0: nobody waits.
  */
 static u32 leave_out_full(struct watch *w, u32 now_us)
 {
@@ -291,11 +292,12 @@ static u32 leave_out_full(struct watch *w, u32 now_us)
 
 	for (i = 0; i < w->n; i++) {
 		const struct port *port = w->who[i].port;
+		bool shut = port && vr_shut(&port->member->vr) && !port->member->vr.quarantined;
 		u32 waited = port && port->full_since_us ? now_us - port->full_since_us : PORT_PATIENCE_US;
 		u32 left = waited < PORT_PATIENCE_US ? PORT_PATIENCE_US - waited : 0;
 
-		w->fds[i].fd = left ? -1 : w->who[i].fd;
-		if (left && (!soonest || left < soonest))
+		w->fds[i].fd = left || shut ? -1 : w->who[i].fd;
+		if (left && !shut && (!soonest || left < soonest))
 			soonest = left;
 	}
 	return soonest;

@@ -21,7 +21,7 @@ static bool has_room(struct vr *vr, u32 vnic, u32 len)
 	u32 want = vr->rx_pending[vnic] + 1, room = ring_reserve(&vr->rx[vnic], want);
 
 	/* A broken ring, and a frame that never fits, are for rx_slot to count. */
-	if (vr_paused(vr) || room == RING_BROKEN)
+	if (room == RING_BROKEN)
 		return true;
 	if (len > vr->geo.slot_stride - EUROPA_HEADROOM)
 		return room == want && (vr->nfree_runs || !vr->geo.nruns);
@@ -40,6 +40,8 @@ bool port_should_wait(struct port *port, u32 len, u32 now_us)
 {
 	struct vr *vr = &port->member->vr;
 
+	if (unlikely(vr_shut(vr)))
+		return !vr->quarantined;
 	if (likely(has_room(vr, port->vnic, len))) {
 		port->full_since_us = 0;
 		return false;

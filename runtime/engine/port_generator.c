@@ -36,7 +36,7 @@ static unsigned generate(struct port *port, unsigned budget)
 	struct europa_slot meta = { .len = g->size };
 	u32 i, n;
 
-	if (vr_paused(vr))
+	if (vr_shut(vr))
 		return 0;
 	n = least(least(budget, g->burst), vr->nfree_slots);
 	n = least(n, g->left < n ? (u32)g->left : n);

@@ -18,6 +18,7 @@ static const struct {
 	[EUROPA_DETACH]   = { "detach",   sizeof(struct europa_detach) },
 	[EUROPA_QUIESCE]  = { "quiesce",  sizeof(struct europa_quiesce) },
 	[EUROPA_REFRESH]  = { "refresh",  0 },
+	[EUROPA_ASK]      = { "ask",      sizeof(struct europa_ask) },
 };
 
 /* The argument into *request: as much as both sides know. */
@@ -112,7 +113,7 @@ int request_parse(const void *bytes, size_t n, struct europa_request *request, s
 	memcpy(head, b, sizeof head);
 	if (head[1] != EUROPA_MAJOR)
 		return fail(e, EPROTO, "the client speaks version %u, this switch version %u", head[1], EUROPA_MAJOR);
-	if (head[0] < EUROPA_REGISTER || head[0] > EUROPA_REFRESH)
+	if (head[0] < EUROPA_REGISTER || head[0] > EUROPA_ASK)
 		return refuse(e, "verb %u is not known", head[0]);
 	request->verb = head[0];
 	request->major = head[1];
@@ -128,6 +129,14 @@ int request_parse(const void *bytes, size_t n, struct europa_request *request, s
 	case EUROPA_DETACH:
 		if (request->detach.vnic >= EUROPA_MAX_VNICS)
 			return refuse(e, "detach: there is no vNIC %u", request->detach.vnic);
+		return 0;
+	case EUROPA_QUIESCE:
+		if (request->quiesce.on > EUROPA_QUIESCE_IN)
+			return refuse(e, "quiesce: %u is not known; 0, 1 and 2 are", request->quiesce.on);
+		return 0;
+	case EUROPA_ASK:
+		if (request->ask.what > EUROPA_ASK_SAVE || request->ask.reserved)
+			return refuse(e, "ask: request %u is not known", request->ask.what);
 		return 0;
 	default:
 		return 0;

@@ -59,6 +59,31 @@ static void rings_counters_and_free_slots_go_on(void **state)
 	bed_free(&bed);
 }
 
+static void a_request_is_withdrawn_where_nobody_remembers_its_fence(void **state)
+{
+	struct europa_geometry geo = small_geometry();
+	struct bed bed;
+	u32 asked, withdrawn;
+
+	bed_make(&bed, &geo);
+	assert_int_equal(request_what(request_seen(bed.vr.header)), EUROPA_ASK_NOTHING);
+	vr_quiesce(&bed.vr, EUROPA_QUIESCE_IN);
+	asked = vr_ask(&bed.vr, EUROPA_ASK_SAVE);
+	assert_int_equal(request_seen(bed.vr.header), asked);
+	assert_int_equal(request_what(asked), EUROPA_ASK_SAVE);
+
+	assert_int_equal(vr_adopt(&bed.vr, &geo, bed.control, bed.pool, bed.memory), 0);
+	withdrawn = request_seen(bed.vr.header);
+	assert_int_equal(request_what(withdrawn), EUROPA_ASK_NOTHING);
+	assert_int_not_equal(withdrawn, asked);
+	assert_int_equal(bed.vr.header->status, EUROPA_ATTACHED);
+
+	assert_int_equal(vr_adopt(&bed.vr, &geo, bed.control, bed.pool, bed.memory), 0);
+	assert_int_equal(request_seen(bed.vr.header), withdrawn);
+	assert_int_not_equal(vr_ask(&bed.vr, EUROPA_ASK_SAVE), asked);
+	bed_free(&bed);
+}
+
 static void a_vr_in_quarantine_stays_there(void **state)
 {
 	struct europa_geometry geo = small_geometry();
@@ -386,6 +411,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rings_counters_and_free_slots_go_on),
+		cmocka_unit_test(a_request_is_withdrawn_where_nobody_remembers_its_fence),
 		cmocka_unit_test(a_vr_in_quarantine_stays_there),
 		cmocka_unit_test(what_is_no_region_is_refused),
 		cmocka_unit_test(killed_at_any_instruction_it_loses_no_slot),

@@ -43,7 +43,7 @@ static void a_fresh_region_says_what_it_is(void **state)
 	assert_true(header->magic == EUROPA_MAGIC);
 	assert_int_equal(header->major, EUROPA_MAJOR);
 	assert_int_equal(header->features,
-			 EUROPA_F_OFFLOAD | EUROPA_F_RUNS | EUROPA_F_REPLICATE | EUROPA_F_ALLOC);
+			 EUROPA_F_OFFLOAD | EUROPA_F_RUNS | EUROPA_F_REPLICATE | EUROPA_F_ALLOC | EUROPA_F_STATE);
 	assert_memory_equal(&header->geometry, &bed->geo, sizeof(bed->geo));
 	assert_memory_equal(&header->offsets, &bed->off, sizeof(bed->off));
 	assert_int_equal(header->status, EUROPA_ATTACHED);

@@ -114,7 +114,7 @@ static void other_versions_and_verbs_are_refused(void **state)
 	in = attach_request();
 	in.verb = 0;
 	assert_int_equal(parse(&in, sizeof in, &e), -EINVAL);
-	in.verb = EUROPA_REFRESH + 1;
+	in.verb = EUROPA_ASK + 1;
 	assert_int_equal(parse(&in, sizeof in, &e), -EINVAL);
 	in.verb = 0x80000001;
 	assert_int_equal(parse(&in, sizeof in, &e), -EINVAL);
@@ -126,6 +126,28 @@ static void refresh_needs_no_argument(void **state)
 	struct error e;
 
 	assert_int_equal(parse(head, sizeof head, &e), 0);
+}
+
+static void what_a_data_plane_can_be_asked_for_is_known(void **state)
+{
+	struct europa_request in = {
+		.verb = EUROPA_ASK, .major = EUROPA_MAJOR, .ask = { .size = sizeof in.ask, .what = EUROPA_ASK_SAVE, .request = 7 },
+	};
+	struct error e;
+
+	assert_int_equal(parse(&in, HEAD + sizeof in.ask, &e), 0);
+	in.ask.reserved = 1;
+	assert_int_equal(parse(&in, HEAD + sizeof in.ask, &e), -EINVAL);
+	in.ask.reserved = 0;
+	in.ask.what = EUROPA_ASK_SAVE + 1;
+	assert_int_equal(parse(&in, HEAD + sizeof in.ask, &e), -EINVAL);
+
+	in = (struct europa_request){
+		.verb = EUROPA_QUIESCE, .major = EUROPA_MAJOR, .quiesce = { sizeof in.quiesce, EUROPA_QUIESCE_IN },
+	};
+	assert_int_equal(parse(&in, HEAD + sizeof in.quiesce, &e), 0);
+	in.quiesce.on = EUROPA_QUIESCE_IN + 1;
+	assert_int_equal(parse(&in, HEAD + sizeof in.quiesce, &e), -EINVAL);
 }
 
 static void names_that_are_none_are_refused(void **state)
@@ -210,6 +232,7 @@ int main(void)
 		cmocka_unit_test(a_truncated_message_is_refused),
 		cmocka_unit_test(other_versions_and_verbs_are_refused),
 		cmocka_unit_test(refresh_needs_no_argument),
+		cmocka_unit_test(what_a_data_plane_can_be_asked_for_is_known),
 		cmocka_unit_test(names_that_are_none_are_refused),
 		cmocka_unit_test(unknown_flags_are_refused),
 		cmocka_unit_test(texts_without_an_end_are_refused),

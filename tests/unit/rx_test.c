@@ -244,6 +244,38 @@ static void a_quiesced_vr_receives_nothing(void **state)
 	rx_flush(&bed->vr, 0);
 }
 
+static void a_fenced_vr_receives_nothing_and_still_sends_and_drops(void **state)
+{
+	struct bed *bed = *state;
+	struct tx_frame frames[VR_BATCH];
+	int sent = bed_receive(bed, 0, 60, 0), dropped = bed_receive(bed, 0, 60, 0);
+	u32 looked;
+	bool wake;
+
+	rx_flush(&bed->vr, 0);
+	vr_quiesce(&bed->vr, EUROPA_QUIESCE_IN);
+	assert_int_equal(bed->vr.header->status, EUROPA_FENCED);
+	assert_int_equal(bed_receive(bed, 0, 60, 0), -1);
+	assert_int_equal(bed_dropped(bed, 0, EUROPA_DROP_RX_DOWN), 1);
+
+	assert_int_equal(peer_get(&bed->peer.rx[0]), sent);
+	assert_int_equal(peer_get(&bed->peer.rx[0]), dropped);
+	peer_send(bed, 0, (u32)sent);
+	peer_post(&bed->peer.free, (u32)dropped);
+	assert_true(vr_has_work(&bed->vr));
+	assert_int_equal(tx_take(&bed->vr, 0, frames, VR_BATCH, &looked), 1);
+	tx_done(&bed->vr, frames, 1);
+	assert_true(pool_turn(&bed->vr, UINT32_MAX, &wake) >= 1);
+	assert_int_equal(bed->vr.stats->dropped, 1);
+
+	vr_quiesce(&bed->vr, EUROPA_QUIESCE_ALL);
+	assert_int_equal(bed->vr.header->status, EUROPA_QUIESCED);
+	vr_quiesce(&bed->vr, 0);
+	assert_int_equal(bed->vr.header->status, EUROPA_ATTACHED);
+	assert_true(bed_receive(bed, 0, 60, 0) >= 0);
+	rx_flush(&bed->vr, 0);
+}
+
 static void a_quarantined_vr_receives_nothing_whatever_else_happens(void **state)
 {
 	struct bed *bed = *state;
@@ -328,6 +360,7 @@ int main(void)
 		TEST(the_doorbell_is_asked_for_once_a_batch_where_the_vr_sleeps),
 		TEST(a_cancelled_slot_is_used_next),
 		TEST(a_quiesced_vr_receives_nothing),
+		TEST(a_fenced_vr_receives_nothing_and_still_sends_and_drops),
 		TEST(a_quarantined_vr_receives_nothing_whatever_else_happens),
 		TEST(the_watchdog_counts_seconds_without_progress),
 		TEST(work_without_a_kick_is_counted),

@@ -84,12 +84,40 @@
  * under the switch, and because CRIU can hand a pipe over to a restored process.
  *
  *
- * What a data plane is handed: LISTEN_FDS=4, LISTEN_FDNAMES=europa.control:europa.pool:europa.doorbell:europa.kick
+ * Handing over a data plane's state (EUROPA_F_STATE)
+ * --------------------------------------------------
+ * What a data plane knows, its routes or its stations, is in no ring. For a checkpoint it writes it to a third memfd, *state*, and
+ * a data plane that finds a state there when it starts goes on from it.
+ *
+ *   supervisor                    switch                          data plane
+ *   QUIESCE, EUROPA_QUIESCE_IN    puts nothing into rx rings      empties its rx rings; what it sends still leaves
+ *   ASK, EUROPA_ASK_SAVE          header.request; rings the
+ *                                 doorbell                        writes its state to the memfd, then in pool: answer,
+ *                                                                 state_len, then answered = request
+ *   waits for answered                                            answer 0: stands still, so that what it saved stays true
+ *   QUIESCE, EUROPA_QUIESCE_ALL   touches no slot any more
+ *   reads rings, slots, state
+ *   kills the VR, or: ASK, EUROPA_ASK_NOTHING; QUIESCE, 0         goes on; the state memfd is made empty
+ *
+ * What the data plane leaves in its rings is not part of its state. A switch that takes a region over withdraws a request
+ * that it finds there: the VR goes on, and the supervisor, which has noticed, begins again.
+ *
+ *   state memfd: the VR and the supervisor read and write it; nobody maps it, for it may shrink
+ *   +---------------------------+ 0      struct europa_state_header; its magic is written last
+ *   | counters                  | 64     struct europa_dp_counter [ncounters]: they go on where they were
+ *   +---------------------------+
+ *   | blob, len bytes           |        the data plane's own; a hostile VR may have written it: whoever loads it checks it
+ *   +---------------------------+ europa_pool_header.state_len
+ *
+ *
+ * What a data plane is handed: LISTEN_FDS=5,
+ * LISTEN_FDNAMES=europa.control:europa.pool:europa.doorbell:europa.kick:europa.state
  *
  *   fd 3  control   memfd, O_RDONLY
  *   fd 4  pool      memfd, O_RDWR
  *   fd 5  doorbell  pipe, read end, non-blocking
  *   fd 6  kick      pipe, write end, non-blocking
+ *   fd 7  state     memfd, O_RDWR, may grow and shrink; a supervisor older than minor 1 hands out none
  */
 #ifndef _UAPI_LINUX_EUROPA_H
 #define _UAPI_LINUX_EUROPA_H
@@ -147,6 +175,7 @@ enum europa_status {
 	EUROPA_ATTACHED    = 1,
 	EUROPA_QUIESCED    = 2,    /* the switch neither fills nor takes slots: during a checkpoint */
 	EUROPA_QUARANTINED = 3,    /* the VR broke the contract too often */
+	EUROPA_FENCED      = 4,    /* nothing comes in; what the VR sends and drops is taken: before a checkpoint */
 };
 
 /* Features that a switch offers. Append-only. */
@@ -154,6 +183,13 @@ enum europa_status {
 #define EUROPA_F_RUNS          (1u << 1)   /* super-packets */
 #define EUROPA_F_REPLICATE     (1u << 2)   /* EUROPA_SLOT_REPLICATE */
 #define EUROPA_F_ALLOC         (1u << 3)
+#define EUROPA_F_STATE         (1u << 4)   /* EUROPA_ASK, EUROPA_QUIESCE_IN; of a data plane: it answers, at least that it can't */
+
+/* What a data plane is asked for, in europa_header.request. */
+enum europa_asked {
+	EUROPA_ASK_NOTHING = 0,    /* go on */
+	EUROPA_ASK_SAVE    = 1,    /* write your state to the state memfd, answer, stand still */
+};
 
 struct europa_header {             /* at 0 of control */
 	__u64 magic;               /* written last, when all else is in place */
@@ -165,13 +201,29 @@ struct europa_header {             /* at 0 of control */
 	__u32 epoch;               /* +1 whenever a switch takes the region: counters and indexes go on */
 	char  name[64];            /* the VR's, NUL-terminated */
 	__u32 cpu_permille;        /* since 1.1: the VR's CPU quota now, in thousandths of a CPU, ~0: none, 0: not told. It is the VR's */
-	__u32 reserved;            /* supervisor, or europa-update, that sets it; a switch leaves it alone */
+	                           /* supervisor, or europa-update, that sets it; a switch leaves it alone */
+	__u32 request;             /* since 1.1: enum europa_asked in the low 8 bits, above it a number: +1 with each request */
 };
 
 struct europa_pool_header {        /* at 0 of pool; the VR writes, nobody trusts it */
 	__u64 magic;
 	__u32 features;            /* what the data plane knows and uses */
-	__u32 reserved[13];
+	__u32 answered;            /* since 1.1, as all that follows: the header's request that this answers; written last */
+	__s32 answer;              /* 0, or a negative errno: -ENOTSUP where the data plane has no state to hand over */
+	__u32 state_version;       /* of its blob; set when it starts. 0: it can't hand it over */
+	__u64 state_len;           /* answer 0: bytes of the state memfd, header and counters included */
+	__u32 reserved[8];
+};
+
+#define EUROPA_STATE_MAGIC     0x4154534f5255450aULL
+#define EUROPA_STATE_MAX       (1ull << 28)   /* bytes of a blob, at most */
+
+struct europa_state_header {       /* at 0 of the state memfd */
+	__u64 magic;               /* EUROPA_STATE_MAGIC */
+	__u32 version;             /* of the blob; the data plane's own, never 0 */
+	__u32 ncounters;           /* 0..EUROPA_DP_COUNTERS */
+	__u64 len;                 /* bytes of the blob, at most EUROPA_STATE_MAX; the file ends with it */
+	__u32 reserved[10];        /* 0 */
 };
 
 /*
@@ -355,7 +407,20 @@ struct europa_detach {
 
 struct europa_quiesce {            /* stop (or go on) filling and taking slots; returns when no slot is in flight */
 	__u32 size;
-	__u32 on;
+	__u32 on;                  /* 0: go on, or EUROPA_QUIESCE_*; from each to each */
+};
+#define EUROPA_QUIESCE_ALL     1   /* the switch touches no slot, and no ring but to look */
+/*
+ * Nothing comes in. What the VR sends still leaves, what it drops is taken back, and it gets slots to send from. Frames wait in the
+ * kernel's queue of an own device where there is one (europad), and are else counted as RX_DOWN.
+ */
+#define EUROPA_QUIESCE_IN      2
+
+struct europa_ask {                /* a request to the data plane, or its withdrawal */
+	__u32 size;
+	__u32 what;                /* enum europa_asked */
+	__u32 request;             /* out: europa_header.request, which the answer will bear */
+	__u32 reserved;
 };
 
 enum europa_verb {
@@ -364,6 +429,7 @@ enum europa_verb {
 	EUROPA_DETACH   = 3,
 	EUROPA_QUIESCE  = 4,
 	EUROPA_REFRESH  = 5,       /* bring occupancy in europa_vr_stats up to date; no argument */
+	EUROPA_ASK      = 6,
 };
 
 struct europa_request {
@@ -374,12 +440,16 @@ struct europa_request {
 		struct europa_attach attach;
 		struct europa_detach detach;
 		struct europa_quiesce quiesce;
+		struct europa_ask ask;
 	};
 };
 
 struct europa_reply {
 	__s32 status;              /* 0, or a negative errno */
-	__u32 features;            /* to EUROPA_REGISTER */
+	__extension__ union {
+		__u32 features;    /* to EUROPA_REGISTER */
+		__u32 request;     /* to EUROPA_ASK */
+	};
 	char  text[256];           /* status < 0: one line that says why */
 	struct europa_attach attach;   /* to EUROPA_ATTACH: as it is now */
 };
@@ -410,6 +480,7 @@ struct europa_ioc_register {
 #define EUROPA_IOC_DETACH      _IOW(EUROPA_IOC_MAGIC, EUROPA_DETACH, struct europa_detach)
 #define EUROPA_IOC_QUIESCE     _IOW(EUROPA_IOC_MAGIC, EUROPA_QUIESCE, struct europa_quiesce)
 #define EUROPA_IOC_REFRESH     _IO(EUROPA_IOC_MAGIC, EUROPA_REFRESH)
+#define EUROPA_IOC_ASK         _IOWR(EUROPA_IOC_MAGIC, EUROPA_ASK, struct europa_ask)
 #define EUROPA_IOC_WHY         _IOR(EUROPA_IOC_MAGIC, 0x10, char[256])
 
 #ifdef __cplusplus
@@ -426,7 +497,13 @@ EUROPA_ASSERT(sizeof(struct europa_vnic_stats) == 64 + 8 * EUROPA_DROPS_MAX);
 EUROPA_ASSERT(sizeof(struct europa_vr_stats) == 64 + 8 * EUROPA_DROPS_MAX);
 EUROPA_ASSERT(sizeof(struct europa_geometry) == 32);
 EUROPA_ASSERT(sizeof(struct europa_offsets) == 64);
+EUROPA_ASSERT(sizeof(struct europa_state_header) == 64);
+/* What minor 1 appended filled the last line up: no offset of minor 0 has moved. */
 EUROPA_ASSERT(sizeof(struct europa_header) == 8 + 8 + 32 + 64 + 8 + 64 + 8);
+EUROPA_ASSERT(__builtin_offsetof(struct europa_header, request) == 188);
+EUROPA_ASSERT(__builtin_offsetof(struct europa_pool_header, answered) == 12);
+EUROPA_ASSERT(__builtin_offsetof(struct europa_pool_header, state_len) == 24);
+EUROPA_ASSERT(sizeof(struct europa_reply) == 8 + 256 + sizeof(struct europa_attach));
 EUROPA_ASSERT(EUROPA_DROPS <= EUROPA_DROPS_MAX);
 
 #endif
