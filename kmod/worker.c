@@ -118,14 +118,21 @@ static unsigned int turn(struct member *m, unsigned int (*step)(struct member *m
 	return done;
 }
 
+/* Without the lock as well. As pool_lacks() sees it, or the worker would go round and round instead of to sleep. */
+static bool alloc_is_full(const struct member *m)
+{
+	const struct ring *r = &m->vr.alloc;
+	u32 held = READ_ONCE(r->index) - READ_ONCE(r->theirs->index);
+
+	return (held >= m->vr.geo.alloc_target && held <= r->size) || !READ_ONCE(m->vr.nfree_slots);
+}
+
 static unsigned int pool(struct member *m)
 {
 	bool wake = false;
 	unsigned int n;
 
-	/* The alloc ring is looked at by what its line says: where the VR has taken from it, its index has moved. */
-	if (is_empty(&m->vr.free) && READ_ONCE(m->vr.alloc.theirs->index) == READ_ONCE(m->vr.alloc.peer) &&
-	    READ_ONCE(m->vr.alloc.index) != READ_ONCE(m->vr.alloc.peer))
+	if (is_empty(&m->vr.free) && alloc_is_full(m))
 		return 0;
 	spin_lock_bh(&m->lock);
 	n = pool_turn(&m->vr, ROUND_BUDGET, &wake);

@@ -73,8 +73,9 @@ void europa_detach(struct europa *eu);
 const char *europa_strerror(int error);
 
 /*
- * Waits until a packet is there, for at most timeout_ms (-1: for ever, 0: only looks). Call it when a turn over all vNICs
- * found nothing. Spins first, then sleeps in small steps, then on the doorbell: cheap when idle, quick when busy. Returns
+ * Waits until a packet is there, or a slot where europa_alloc() took the last one, for at most timeout_ms (-1: for ever, 0: only
+ * looks). Call it when a turn over all vNICs found nothing. Spins first, then sleeps in small steps, then on the doorbell: cheap when
+ * idle, quick when busy. Returns
  * 1: look again; 0: timeout; -EINTR: a signal came. During a checkpoint it doesn't return until that is over.
  */
 int europa_wait(struct europa *eu, int timeout_ms);

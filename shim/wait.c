@@ -226,12 +226,29 @@ void drain_doorbell(struct europa *eu)
 		;
 }
 
-/* true: packets are there already. */
+/* Whoever has taken the last slot of the alloc ring may want more. */
+static bool lacks_slots(struct europa *eu)
+{
+	return eu->geometry.alloc_target && ring_peek(&eu->alloc, 1) == 0;
+}
+
+/* The switch fills the alloc ring unasked, and may have gone to sleep with the ring full: it has to be told, too. */
+static bool announce_lack(struct europa *eu)
+{
+	ring_sleep(&eu->alloc);
+	if (ring_wants_wakeup(&eu->free))
+		europa_kick(eu);
+	return !lacks_slots(eu);
+}
+
+/* true: packets, or slots, are there already. */
 static bool announce_sleep(struct europa *eu)
 {
+	bool ready = lacks_slots(eu) && announce_lack(eu);
+
 	for (unsigned n = 0; n < eu->nvnics; n++)
 		ring_sleep(&eu->rx[n]);
-	return packets_ready(eu);
+	return ready || packets_ready(eu);
 }
 
 int europa_sleep(struct europa *eu)
@@ -245,6 +262,7 @@ static void clear_wakeups(struct europa *eu)
 {
 	for (unsigned n = 0; n < eu->nvnics; n++)
 		ring_awake(&eu->rx[n]);
+	ring_awake(&eu->alloc);
 }
 
 void europa_awake(struct europa *eu)

@@ -108,6 +108,13 @@ for name in sys.argv[1:]:
     ast.parse(open(name).read(), name)' $(sources '*.py') || complain "Python"
 }
 
+# The model of who wakes whom (tests/model/), as it is and with each part taken out.
+check_no_wakeup_is_lost()
+{
+	tests/model/check.sh
+	case $? in 0) ;; 77) exit 77 ;; *) wrong=1 ;; esac
+}
+
 # Every licence that a file names is in the tree.
 check_licences()
 {

@@ -39,8 +39,7 @@ static u32 take_dropped(struct vr *vr, u32 max)
 	return n;
 }
 
-/* How many slots the alloc ring lacks and the switch has. */
-static u32 alloc_lacks(struct vr *vr)
+u32 pool_lacks(struct vr *vr)
 {
 	struct ring *r = &vr->alloc;
 	u32 room, held, lacks;
@@ -60,7 +59,7 @@ static u32 alloc_lacks(struct vr *vr)
 static u32 give_empty(struct vr *vr)
 {
 	struct ring *r = &vr->alloc;
-	u32 i, n = alloc_lacks(vr);
+	u32 i, n = pool_lacks(vr);
 
 	if (!n)
 		return 0;

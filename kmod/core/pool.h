@@ -49,6 +49,9 @@ static inline void pool_announced_is_done(struct ring *r)
 	WRITE_ONCE(r->mine->txn_count, 0);
 }
 
+/* How many slots the alloc ring lacks and the switch has (pool.c). */
+u32 pool_lacks(struct vr *vr);
+
 /* Hands the next n entries, written before, to the VR. */
 static inline void pool_give(struct vr *vr, struct ring *r, u32 n)
 {

@@ -226,12 +226,10 @@ void vr_refresh_stats(struct vr *vr)
 }
 
 /* A ring that makes no sense is work, too: who looks at it counts it, and quarantine ends it. */
-bool vr_has_work(struct vr *vr)
+static bool has_given(struct vr *vr)
 {
 	u32 vnic;
 
-	if (vr_paused(vr))
-		return false;
 	if (ring_peek(&vr->free, 1))
 		return true;
 	for (vnic = 0; vnic < vr->geo.nvnics; vnic++) {
@@ -239,6 +237,11 @@ bool vr_has_work(struct vr *vr)
 			return true;
 	}
 	return false;
+}
+
+bool vr_has_work(struct vr *vr)
+{
+	return !vr_paused(vr) && (has_given(vr) || pool_lacks(vr));
 }
 
 bool vr_sleep(struct vr *vr)
@@ -301,6 +304,6 @@ bool vr_watch(struct vr *vr, u32 now_us)
 
 void vr_missed_kick(struct vr *vr)
 {
-	if (vr_has_work(vr))
+	if (!vr_paused(vr) && has_given(vr))
 		WRITE_ONCE(vr->stats->missed_kicks, vr->stats->missed_kicks + 1);
 }

@@ -155,7 +155,10 @@ void tx_done(struct vr *vr, const struct tx_frame *frames, u32 n);
 u32 pool_turn(struct vr *vr, u32 budget, bool *wake);
 
 /* ---- sleep ---- */
-/* Announces on every tx ring and the free ring that the switch will sleep; true: there is work, don't. vr_awake follows. */
+/*
+ * Announces on every tx ring and the free ring that the switch will sleep; true: there is work, don't. vr_awake follows. A VR that waits for a slot
+ * of the alloc ring kicks as for the free ring.
+ */
 bool vr_sleep(struct vr *vr);
 void vr_awake(struct vr *vr);
 bool vr_has_work(struct vr *vr);

@@ -269,6 +269,10 @@ static void the_switch_sleeps_only_where_there_is_nothing_to_do(void **state)
 	int a = bed_receive(bed, 0, 60, 0), b = bed_receive(bed, 0, 60, 0);
 
 	rx_flush(&bed->vr, 0);
+	/* The alloc ring lacks slots. */
+	assert_true(vr_sleep(&bed->vr));
+	vr_awake(&bed->vr);
+	turn(bed);
 	assert_false(vr_sleep(&bed->vr));
 	assert_true(ring_wants_wakeup(&bed->peer.free));
 	assert_true(ring_wants_wakeup(&bed->peer.tx[0]));

@@ -173,6 +173,42 @@ static void does_not_spin_when_the_supervisor_is_gone(void **state)
 	bed.doorbell[1] = dup(bed.kick[1]);
 }
 
+/* Who has taken the last slot that there was to originate packets in is woken when there are others, by a switch that slept. */
+static void wakes_for_a_slot(void **state)
+{
+	struct pollfd doorbell = { .events = POLLIN }, kick = { .fd = bed.kick[0], .events = POLLIN };
+	uint32_t slots[256], more = 0;
+	unsigned n, target = bed.geometry.alloc_target;
+	bool wake;
+
+	assert_true(vr_sleep(&bed.vr));
+	vr_awake(&bed.vr);
+	pool_turn(&bed.vr, 256, &wake);
+	assert_false(vr_sleep(&bed.vr));
+
+	/* While there are some left, nobody is told. */
+	n = europa_alloc(bed.eu, slots, target - 1);
+	assert_int_equal(n, target - 1);
+	assert_true(europa_sleep(bed.eu) >= 0);
+	europa_awake(bed.eu);
+	assert_int_equal(poll(&kick, 1, 0), 0);
+
+	n += europa_alloc(bed.eu, slots + n, target);
+	assert_int_equal(n, target);
+	doorbell.fd = europa_sleep(bed.eu);
+	assert_true(doorbell.fd >= 0);
+	assert_int_equal(poll(&kick, 1, 0), 1);
+	assert_int_equal(poll(&doorbell, 1, 0), 0);
+
+	vr_awake(&bed.vr);
+	assert_int_equal(pool_turn(&bed.vr, 256, &wake), target);
+	assert_true(wake);
+	europa_awake(bed.eu);
+	assert_int_equal(europa_alloc(bed.eu, &more, 1), 1);
+	europa_drop(bed.eu, slots, n);
+	europa_drop(bed.eu, &more, 1);
+}
+
 /* A wait that spins pays attention to what the quota is now. */
 static void learns_a_new_quota_from_the_header(void **state)
 {
@@ -204,6 +240,7 @@ int main(void)
 		TEST(costs_nothing_when_idle),
 		TEST(does_not_spin_at_a_ring_that_makes_no_sense),
 		TEST(does_not_spin_when_the_supervisor_is_gone),
+		TEST(wakes_for_a_slot),
 		TEST(learns_a_new_quota_from_the_header),
 	};
 
