@@ -13,11 +13,14 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 $(eval $(call program,tests/udpgen,tests/bench/udpgen.c,-lpthread))
 $(eval $(call program,tests/recvfrom_fwd,tests/bench/recvfrom_fwd.c,))
 $(eval $(call program,tests/tcpstream,tests/integration/tcpstream.c,-lpthread))
+$(eval $(call program,tests/latency,tests/bench/latency.c,-lpthread))
+$(eval $(call static_program,tests/neighbour,tests/integration/neighbour.c,))
+$(O)/tests/neighbour: $(O)/lib/libeuropa.a
 $(eval $(call static_program,tests/hostile,tests/integration/hostile.c,))
 $(eval $(call static_program,tests/exit0,tests/bench/exit0.c,))
 $(eval $(call static_program,tests/probe,tests/integration/probe.c,))
-INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe)
-BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen recvfrom_fwd exit0)
+INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe neighbour latency)
+BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen recvfrom_fwd exit0 latency neighbour hostile)
 
 CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \
         FUZZERS='$(FUZZERS)' tests/check.sh

@@ -471,6 +471,25 @@ def cgroup_roots():
             if line.split()[2] in ("cgroup", "cgroup2")]
 
 
+# ---- images of test programs ----
+
+def program_image(directory, program):
+    """An image with one of the test programs as its data plane."""
+    image = Path(directory) / program
+    for name in ("bin", "dev", "etc", "proc", "sys", "tmp", "run"):
+        (image / "rootfs" / name).mkdir(parents=True)
+    shutil.copy(BUILD / "tests" / program, image / "rootfs" / "bin" / program)
+    (image / "config.json").write_text(json.dumps({
+        "ociVersion": "1.0.2",
+        "process": {"user": {"uid": 65534, "gid": 65534}, "args": [f"/bin/{program}"], "env": ["PATH=/bin"], "cwd": "/"},
+        "root": {"path": "rootfs", "readonly": True},
+        "annotations": {"io.europa.vnics": "2", "io.europa.seccomp": "wide"},
+    }))
+    for path in (Path(directory), image, image / "rootfs"):
+        path.chmod(0o755)
+    return image
+
+
 # ---- fixtures ----
 
 BAD_NEWS = ("WARNING:", "BUG:", "Oops", "possible circular locking", "inconsistent lock state", "suspicious RCU usage", "sleeping function",

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A VR that writes garbage wherever it can (hostile.c) beside one that minds its own business."""
-import json
-import shutil
 import struct
 
 import pytest
 
-from conftest import BUILD, SWITCH, Routed, wait_for
+from conftest import BUILD, SWITCH, Routed, program_image, wait_for
 
 
 # The module has no queue in front of the VR, which may wait long for a CPU on a machine that does other work: room for seconds of the stream.
@@ -15,19 +13,7 @@ ROOMY = ("--pool", "16384", "--ring", "16384") if SWITCH == "kmod" else ()
 
 @pytest.fixture
 def hostile_image(tmp_path):
-    image = tmp_path / "hostile"
-    for directory in ("bin", "dev", "etc", "proc", "sys", "tmp", "run"):
-        (image / "rootfs" / directory).mkdir(parents=True)
-    shutil.copy(BUILD / "tests" / "hostile", image / "rootfs" / "bin" / "hostile")
-    (image / "config.json").write_text(json.dumps({
-        "ociVersion": "1.0.2",
-        "process": {"user": {"uid": 65534, "gid": 65534}, "args": ["/bin/hostile"], "env": ["PATH=/bin"], "cwd": "/"},
-        "root": {"path": "rootfs", "readonly": True},
-        "annotations": {"io.europa.vnics": "2", "io.europa.seccomp": "wide"},
-    }))
-    for path in (tmp_path, image, image / "rootfs"):
-        path.chmod(0o755)
-    return image
+    return program_image(tmp_path, "hostile")
 
 
 def stream_is_whole(routed, count, rate):
@@ -70,7 +56,7 @@ def test_the_switch_survives_many_kinds_of_garbage(europa, hostile_image, seed):
     bystander = europa.start("nullfwd", "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
     switch = europa.switches()
     vr = europa.start(hostile_image, "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=generator:size=1500",
-                      args=["/bin/hostile", seed])
+                      args=[seed])
     wait_for(lambda: vr.stat()["switch"]["status"] == "quarantined", "the quarantine")
     moved = bystander.stat()["vnics"][0]["rx_packets"]
     wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
