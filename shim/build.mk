@@ -61,6 +61,8 @@ endef
 $(eval $(call bed_test,libeuropa_test))
 $(eval $(call bed_test,wait_test))
 $(eval $(call bed_test,libeuropa_stress))
+$(eval $(call bed_test,handover_test))
+$(eval $(call bed_test,handover_stress))
 
 # The hand-off without a daemon, and how far apart the CPUs are; tests/bench/memif.sh is what it is compared with.
 $(eval $(call program,tests/handoff,tests/bench/handoff.c,))

@@ -253,8 +253,9 @@ static bool announce_sleep(struct europa *eu)
 
 int europa_sleep(struct europa *eu)
 {
-	if (state_is_asked(eu))
-		state_serve(eu);
+	/* Again: whoever stood still has drained the doorbell, and with it what was rung for the next request. */
+	while (state_is_asked(eu) && state_serve(eu))
+		;
 	return announce_sleep(eu) ? -EAGAIN : eu->doorbell_fd;
 }
 

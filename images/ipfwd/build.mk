@@ -1,6 +1,6 @@
-# The IPv4 router, its tests, and the fuzzers of what strangers can give it: packets and configurations.
+# The IPv4 router, its tests, and the fuzzers of what strangers can give it: packets, configurations, states.
 IPFWD_SOURCES := $(addprefix images/ipfwd/,router.c arp.c ipv4.c options.c fragment.c local.c icmp.c offload.c port.c \
-                   neighbour.c nexthop.c route.c fib.c counters.c config.c configure.c) runtime/error.c
+                   neighbour.c nexthop.c route.c fib.c counters.c config.c configure.c state.c) runtime/error.c
 
 $(eval $(call image,ipfwd,images/ipfwd/main.c $(IPFWD_SOURCES)))
 
@@ -16,9 +16,10 @@ $(eval $(call ipfwd_test,ipfwd_checksum_test,))
 define ipfwd_bed_test
 $(call bed_test,$(1),tests/unit/ipfwd_bed.c $(IPFWD_SOURCES))
 endef
-$(foreach t,forward icmp size arp config,$(eval $(call ipfwd_bed_test,ipfwd_$(t)_test)))
+$(foreach t,forward icmp size arp config state,$(eval $(call ipfwd_bed_test,ipfwd_$(t)_test)))
 
 $(eval $(call fuzzer,ipfwd_config_fuzz,tests/fuzz/ipfwd_config_fuzz.c $(IPFWD_SOURCES) $(LIBEUROPA_SOURCES)))
+$(eval $(call fuzzer,ipfwd_state_fuzz,tests/fuzz/ipfwd_state_fuzz.c $(IPFWD_SOURCES) $(LIBEUROPA_SOURCES)))
 $(eval $(call fuzzer,ipfwd_packet_fuzz,tests/fuzz/ipfwd_packet_fuzz.c $(IPFWD_SOURCES) $(LIBEUROPA_SOURCES) \
                      $(filter-out kmod/core/layout.c,$(CORE_SOURCES)),-latomic))
 

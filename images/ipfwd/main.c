@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "router.h"
+#include "state.h"
 
 #define CONFIG_FILE "/etc/europa/config"
 #define PUBLISH_MS  100
@@ -161,6 +162,45 @@ static void publish_counters(const struct router *r)
 	}
 }
 
+/* ---- checkpoint ---- */
+
+struct hand_over {
+	struct router *r;
+	struct error *e;
+};
+
+static int put(void *eu, const void *bytes, size_t n)
+{
+	return europa_state_write(eu, bytes, n);
+}
+
+/* Packets that wait for a neighbour are not saved. Where this process goes on, they aren't lost, and counted no more. */
+static int save(struct europa *eu, void *arg)
+{
+	struct router *r = ((struct hand_over *)arg)->r;
+	uint64_t waiting = r->slots_waiting + r->runs_waiting;
+
+	r->count[COUNT_WAIT_OVERFLOW] += waiting;
+	publish_counters(r);
+	r->count[COUNT_WAIT_OVERFLOW] -= waiting;
+	r->now = milliseconds();
+	return state_save(r, put, eu);
+}
+
+static int load(struct europa *eu, uint32_t version, const void *blob, size_t len, void *arg)
+{
+	struct hand_over *to = arg;
+	unsigned i;
+
+	for (i = 0; i < COUNTER_COUNT; i++)
+		to->r->count[i] = europa_counter_left(eu, counter_names[i]);
+	return state_load(to->r, version, blob, len, to->e);
+}
+
+static const struct europa_state_ops state_ops = { .version = STATE_VERSION, .save = save, .load = load };
+
+/* ---- the loop ---- */
+
 static void run(struct router *r)
 {
 	u64 publish = 0;
@@ -202,22 +242,46 @@ static void handle_signals(void)
 }
 
 /* Against as many vNICs as there can be, and a router of its own. */
-static int check(const struct config *config, struct error *e)
+static int check(const struct settings *settings, int n, char **statements, struct error *e)
 {
 	static struct europa_vnic vnics[EUROPA_MAX_VNICS];
 	struct europa eu = { .nvnics = EUROPA_MAX_VNICS, .vnics = vnics };
 	struct router *r = router_new(&eu, 0);
+	struct config config;
 	int err;
 
 	if (!r)
 		return fail(e, ENOMEM, "router");
-	err = config_apply(config, r, e);
+	config_init(&config);
+	err = read_config(&config, settings, n, statements, e);
+	if (!err)
+		err = config_apply(&config, r, e);
+	config_release(&config);
 	router_free(r);
 	return err;
 }
 
-static int route(struct config *config, struct error *e)
+/* From a configuration, or where another process stopped: then all that it was told is in its state. */
+static int set_up(struct router *r, const struct settings *settings, int n, char **statements, struct hand_over *hand_over)
 {
+	int err = europa_state(r->eu, &state_ops, hand_over);
+	struct config config;
+
+	if (err < 0 && !hand_over->e->code)
+		return refuse(hand_over->e, "%s", europa_strerror(err));
+	if (err)
+		return err < 0 ? err : 0;
+	config_init(&config);
+	err = read_config(&config, settings, n, statements, hand_over->e);
+	if (!err)
+		err = config_apply(&config, r, hand_over->e);
+	config_release(&config);
+	return err;
+}
+
+static int route(const struct settings *settings, int n, char **statements, struct error *e)
+{
+	struct hand_over hand_over = { .e = e };
 	struct router *r;
 	struct europa *eu;
 	int err = europa_attach(&eu);
@@ -227,10 +291,10 @@ static int route(struct config *config, struct error *e)
 	r = router_new(eu, milliseconds());
 	if (!r)
 		return fail(e, ENOMEM, "router");
-	err = config_apply(config, r, e);
+	hand_over.r = r;
+	err = set_up(r, settings, n, statements, &hand_over);
 	if (err)
 		return err;
-	config_release(config);
 	handle_signals();
 	run(r);
 	print_counters(r);
@@ -243,13 +307,9 @@ int main(int argc, char **argv)
 {
 	struct settings settings = parse(argc, argv);
 	struct error e = { 0 };
-	struct config config;
-	int err;
+	int n = argc - optind, err;
 
-	config_init(&config);
-	err = read_config(&config, &settings, argc - optind, argv + optind, &e);
-	if (!err)
-		err = settings.check ? check(&config, &e) : route(&config, &e);
+	err = (settings.check ? check : route)(&settings, n, argv + optind, &e);
 	if (err)
 		fprintf(stderr, "ipfwd: %s\n", e.text);
 	return err ? 1 : 0;

@@ -119,6 +119,22 @@ void neighbour_pin(struct neighbour *n, const u8 *mac)
 	n->deadline = NEVER;
 }
 
+void neighbour_restore(struct neighbours *table, struct neighbour *n, const u8 *mac, enum neighbour_state state, u64 left,
+		       u64 now)
+{
+	u64 most = state == NEIGHBOUR_REACHABLE_STATE ? NEIGHBOUR_REACHABLE : NEIGHBOUR_STALE;
+
+	if (state == NEIGHBOUR_PERMANENT) {
+		neighbour_pin(n, mac);
+		return;
+	}
+	memcpy(n->mac, mac, sizeof n->mac);
+	if (state == NEIGHBOUR_PROBE)
+		enter(table, n, NEIGHBOUR_STALE_STATE, now + NEIGHBOUR_STALE);
+	else
+		enter(table, n, state, now + (left < most ? left : most));
+}
+
 /* ---- packets that wait ---- */
 
 static u16 new_waiting(struct neighbours *table)

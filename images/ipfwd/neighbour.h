@@ -128,6 +128,13 @@ void neighbour_hear(struct neighbours *table, struct neighbour *n, const u8 *mac
 /* From the configuration. */
 void neighbour_pin(struct neighbour *n, const u8 *mac);
 
+/*
+ * As it was in another process, usable, for `left` ms more. One that was being asked is asked again when it is next
+ * sent to.
+ */
+void neighbour_restore(struct neighbours *table, struct neighbour *n, const u8 *mac, enum neighbour_state state, u64 left,
+		       u64 now);
+
 /* Lets a packet wait. Returns the one that had to give way, or the slot itself where none may wait; -1: none had to. */
 int neighbour_wait(struct neighbours *table, struct neighbour *n, u32 slot);
 

@@ -12,7 +12,7 @@ static int check(const struct router *r, const struct prefix *to)
 	return 0;
 }
 
-static bool has_port(enum nexthop_kind kind)
+bool route_kind_has_port(enum nexthop_kind kind)
 {
 	return kind == NEXTHOP_GATEWAY || kind == NEXTHOP_CONNECTED || kind == NEXTHOP_LOCAL ||
 	       kind == NEXTHOP_BROADCAST;
@@ -22,7 +22,7 @@ u16 route_target_id(struct router *r, unsigned family, const struct route_target
 {
 	bool gateway = target->kind == NEXTHOP_GATEWAY;
 
-	return nexthop_take(&r->nexthops, target->kind, has_port(target->kind) ? target->port : 0,
+	return nexthop_take(&r->nexthops, target->kind, route_kind_has_port(target->kind) ? target->port : 0,
 			    gateway ? family : FAMILY_NONE, gateway ? &target->gateway : NULL);
 }
 
@@ -34,7 +34,7 @@ int route_replace(struct router *r, const struct prefix *to, const struct route_
 
 	if (err)
 		return err;
-	if (target->kind == NEXTHOP_NO_ROUTE || (has_port(target->kind) && target->port >= r->nports))
+	if (target->kind == NEXTHOP_NO_ROUTE || (route_kind_has_port(target->kind) && target->port >= r->nports))
 		return -EINVAL;
 	id = route_target_id(r, to->family, target);
 	if (!id)

@@ -22,6 +22,9 @@ int route_add(struct router *r, const struct prefix *to, const struct route_targ
 int route_replace(struct router *r, const struct prefix *to, const struct route_target *target);
 int route_delete(struct router *r, const struct prefix *to);
 
+/* Does such a route lead out of, or belong to, a port? */
+bool route_kind_has_port(enum nexthop_kind kind);
+
 /* The id of a target, with one user more, for routes that are loaded in bulk; 0: too many. */
 u16 route_target_id(struct router *r, unsigned family, const struct route_target *target);
 

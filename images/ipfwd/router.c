@@ -7,6 +7,8 @@
 #include "ipv4.h"
 
 #define LOOK_AGAIN 1000          /* ms between looks at the vNICs' state */
+#define LOOK_SOON  50            /* the same while the router is young and a vNIC is down */
+#define YOUNG      10000         /* ms: whoever takes over for another one shows its addresses as soon as a link is up */
 
 struct router *router_new(struct europa *eu, u64 now)
 {
@@ -23,6 +25,7 @@ struct router *router_new(struct europa *eu, u64 now)
 	r->eu = eu;
 	r->now = now;
 	r->look = now;
+	r->young_until = now + YOUNG;
 	r->redirects = true;
 	r->ip_id = (u16)now;
 	r->slots_may_wait = eu->geometry.nslots / 8;
@@ -108,6 +111,7 @@ void router_receive(struct router *r, unsigned vnic, const u32 *slots, unsigned 
 
 static void look_at_ports(struct router *r)
 {
+	bool all_announced = true;
 	unsigned i;
 
 	for (i = 0; i < r->nports; i++) {
@@ -116,15 +120,15 @@ static void look_at_ports(struct router *r)
 		port_refresh(port, &r->eu->vnics[i]);
 		if (port->up && !port->announced)
 			port->announced = arp_announce(r, port);
+		all_announced &= port->announced;
 	}
+	r->look = r->now + (all_announced || r->now >= r->young_until ? LOOK_AGAIN : LOOK_SOON);
 }
 
 void router_tick(struct router *r)
 {
-	if (r->now >= r->look) {
+	if (r->now >= r->look)
 		look_at_ports(r);
-		r->look = r->now + LOOK_AGAIN;
-	}
 	arp_tick(r);
 }
 

@@ -49,6 +49,7 @@ struct router {
 	bool redirects;
 	bool source_check;               /* RFC 1812, 5.3.8 */
 	u64 look;                        /* when the vNICs' state is looked at again */
+	u64 young_until;                 /* until then that is sooner */
 	u16 ip_id;                       /* of the next packet that the router makes */
 	u32 slots_waiting, slots_may_wait;
 	u32 runs_waiting, runs_may_wait;

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "images/l2switch/bridge.h"
+#include "images/l2switch/state.h"
 
 #define AGEING_DEFAULT   300
 #define AGEING_MAX       1000000
@@ -103,6 +104,28 @@ static uint32_t seconds(void)
 	return (uint32_t)now.tv_sec;
 }
 
+static int put(void *eu, const void *bytes, size_t n)
+{
+	return europa_state_write(eu, bytes, n);
+}
+
+static int save(struct europa *eu, void *bridge)
+{
+	return state_save(&((struct bridge *)bridge)->stations, eu->nvnics, seconds(), put, eu);
+}
+
+static int load(struct europa *eu, uint32_t version, const void *blob, size_t len, void *bridge)
+{
+	const char *why = "";
+	int error = state_load(&((struct bridge *)bridge)->stations, eu->nvnics, seconds(), version, blob, len, &why);
+
+	if (error)
+		fprintf(stderr, "l2switch: the state can't be loaded: %s\n", why);
+	return error;
+}
+
+static const struct europa_state_ops state_ops = { .version = STATE_VERSION, .save = save, .load = load };
+
 static void run(struct bridge *bridge)
 {
 	while (!stop) {
@@ -133,6 +156,13 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &action, NULL);
 	if (bridge_init(&bridge, eu, settings.stations, settings.ageing, secret()) < 0) {
 		fprintf(stderr, "l2switch: --stations '%u': not enough memory, take less\n", settings.stations);
+		return 1;
+	}
+	error = europa_state(eu, &state_ops, &bridge);
+	if (error < 0) {
+		/* load has said the rest. */
+		if (error != -EINVAL)
+			fprintf(stderr, "l2switch: %s\n", europa_strerror(error));
 		return 1;
 	}
 	run(&bridge);

@@ -96,13 +96,33 @@ enum learned stations_learn(struct stations *stations, uint64_t mac, unsigned po
 	return what;
 }
 
+bool stations_next(const struct stations *stations, uint64_t *place, uint32_t now, struct station *station)
+{
+	uint64_t end = (stations->mask + 1) * STATIONS_PER_BUCKET;
+
+	while (*place < end) {
+		const struct bucket *bucket = &stations->buckets[*place / STATIONS_PER_BUCKET];
+		unsigned at = *place % STATIONS_PER_BUCKET;
+
+		++*place;
+		if (!is_live(stations, bucket, at, now))
+			continue;
+		*station = (struct station){
+			.mac = bucket->station[at] & MAC_MASK, .port = bucket->station[at] >> MAC_BITS,
+			.age = now - bucket->heard[at],
+		};
+		return true;
+	}
+	return false;
+}
+
 uint32_t stations_count(const struct stations *stations, uint32_t now)
 {
+	struct station station;
+	uint64_t place = 0;
 	uint32_t count = 0;
 
-	for (uint64_t n = 0; n <= stations->mask; n++) {
-		for (unsigned place = 0; place < STATIONS_PER_BUCKET; place++)
-			count += is_live(stations, &stations->buckets[n], place, now);
-	}
+	while (stations_next(stations, &place, now, &station))
+		count++;
 	return count;
 }

@@ -65,4 +65,12 @@ enum learned stations_learn(struct stations *stations, uint64_t mac, unsigned po
 /* How many live stations there are. */
 uint32_t stations_count(const struct stations *stations, uint32_t now);
 
+struct station {
+	uint64_t mac;
+	uint32_t port;
+	uint32_t age;                             /* seconds since it was heard of */
+};
+/* The next live one from *place on (0 at first), which moves on. false: that was the last. */
+bool stations_next(const struct stations *stations, uint64_t *place, uint32_t now, struct station *station);
+
 #endif

@@ -29,6 +29,8 @@ void bed_open(struct bed *bed, unsigned vnics, unsigned slots, unsigned ring)
 	geometry_choose(&bed->geometry, vnics, slots, 0, ring, 2);
 	assert_int_equal(geometry_check(&bed->geometry, &why), 0);
 	layout_compute(&bed->geometry, &bed->offsets);
+	bed->state = memfd_create("bed-state", MFD_CLOEXEC);
+	assert_true(bed->state >= 0);
 	bed->control_map = memory_file(&bed->control, bed->offsets.control_size);
 	bed->pool_map = memory_file(&bed->pool, bed->offsets.pool_size);
 	assert_int_equal(pipe2(bed->doorbell, O_NONBLOCK | O_CLOEXEC), 0);
@@ -59,6 +61,11 @@ int bed_attach(struct bed *bed)
 	return europa_attach_fds(&bed->eu, fds[0], fds[1], fds[2], fds[3]);
 }
 
+void bed_hand_state(struct bed *bed)
+{
+	europa_attach_state(bed->eu, dup(bed->state));
+}
+
 void bed_forget_data_plane(struct bed *bed)
 {
 	europa_detach(bed->eu);
@@ -72,6 +79,7 @@ void bed_close(struct bed *bed)
 	munmap(bed->pool_map, bed->offsets.pool_size);
 	close(bed->control);
 	close(bed->pool);
+	close(bed->state);
 	for (int i = 0; i < 2; i++) {
 		close(bed->doorbell[i]);
 		close(bed->kick[i]);

@@ -21,7 +21,7 @@ struct bed {
 	struct europa_offsets offsets;
 	struct vr vr;
 	struct europa *eu;
-	int control, pool;
+	int control, pool, state;
 	int doorbell[2], kick[2];          /* [0] is the read end */
 	void *control_map, *pool_map, *memory;
 };
@@ -30,7 +30,9 @@ struct bed {
 void bed_open(struct bed *bed, unsigned vnics, unsigned slots, unsigned ring);
 /* The data plane's side: control opened O_RDONLY, as a VR has it. What europa_attach_fds returns. */
 int bed_attach(struct bed *bed);
-/* The four descriptors for the VR, the caller's. */
+/* Hands the state memfd to the data plane that is attached. */
+void bed_hand_state(struct bed *bed);
+/* The four descriptors for the VR that are always there, the caller's. */
 void bed_handed(const struct bed *bed, int fds[4]);
 /* As if the data plane's process had died: nothing is drained or given back. */
 void bed_forget_data_plane(struct bed *bed);

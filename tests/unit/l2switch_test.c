@@ -6,9 +6,11 @@
  *	station B (02:..:0b) --- vNIC 1 | bridge |
  *	station C (02:..:0c) --- vNIC 2 |        |
  */
+#include <errno.h>
 #include <string.h>
 
 #include "images/l2switch/bridge.h"
+#include "images/l2switch/state.h"
 #include "tests/unit/bed.h"
 
 #define AGEING 300
@@ -49,6 +51,18 @@ static int teardown(void **state)
 
 /* ---- the table ---- */
 
+/* What was saved last. */
+static uint8_t bytes[64 << 10] __attribute__((aligned(8)));
+static size_t nbytes;
+
+static int put(void *to, const void *from, size_t n)
+{
+	assert_true(nbytes + n <= sizeof(bytes));
+	memcpy(bytes + nbytes, from, n);
+	nbytes += n;
+	return 0;
+}
+
 static struct stations table;
 
 static int setup_table(void **state)
@@ -60,6 +74,82 @@ static int teardown_table(void **state)
 {
 	stations_release(&table);
 	return 0;
+}
+
+static void goes_on_with_the_stations_of_another_one(void **state)
+{
+	struct stations next;
+	const char *why = NULL;
+
+	stations_learn(&table, mac_at(a), 1, 100);
+	stations_learn(&table, mac_at(b), 2, 300);
+	stations_learn(&table, mac_at(c), 2, 50);
+	for (uint64_t i = 0; i < 30; i++)
+		stations_learn(&table, i << 40 | 0x4000, 0, 300);
+	nbytes = 0;
+	assert_int_equal(state_save(&table, 3, 360, put, NULL), 0);
+	assert_int_equal(nbytes, 16 + 16 * stations_count(&table, 360));
+
+	/* Another secret, another size, another clock: it is 40 here. */
+	assert_int_equal(stations_init(&next, 1024, AGEING, 0xd1b54a32d192ed03ull), 0);
+	assert_int_equal(state_load(&next, 3, 40, STATE_VERSION, bytes, nbytes, &why), 0);
+	assert_int_equal(stations_find(&next, mac_at(a), 40), 1);
+	assert_int_equal(stations_find(&next, mac_at(b), 40), 2);
+	assert_int_equal(stations_find(&next, mac_at(c), 40), STATION_UNKNOWN);
+	assert_int_equal(stations_count(&next, 40), stations_count(&table, 360));
+	/* It was silent for 260 seconds when it was saved. */
+	assert_int_equal(stations_find(&next, mac_at(a), 40 + 39), 1);
+	assert_int_equal(stations_find(&next, mac_at(a), 40 + 40), STATION_UNKNOWN);
+	stations_release(&next);
+
+	assert_int_equal(stations_init(&next, 1024, 0, 0xd1b54a32d192ed03ull), 0);
+	assert_int_equal(state_load(&next, 3, 40, STATE_VERSION, bytes, nbytes, &why), 0);
+	assert_int_equal(stations_count(&next, 40), 0);
+	stations_release(&next);
+	assert_int_equal(stations_init(&next, 2, AGEING, 0xd1b54a32d192ed03ull), 0);
+	assert_int_equal(state_load(&next, 3, 40, STATE_VERSION, bytes, nbytes, &why), 0);
+	assert_true(stations_count(&next, 40) < 32);
+	stations_release(&next);
+	assert_null(why);
+}
+
+static void refuses(size_t at, uint8_t value, const char *says)
+{
+	uint8_t was = bytes[at];
+	struct stations next;
+	const char *why = "";
+
+	assert_int_equal(stations_init(&next, 1024, AGEING, 0xd1b54a32d192ed03ull), 0);
+	bytes[at] = value;
+	assert_int_equal(state_load(&next, 3, 40, STATE_VERSION, bytes, nbytes, &why), -EINVAL);
+	if (!strstr(why, says))
+		fail_msg("\"%s\" doesn't say \"%s\"", why, says);
+	bytes[at] = was;
+	stations_release(&next);
+}
+
+static void refuses_stations_that_make_no_sense(void **state)
+{
+	const char *why;
+
+	stations_learn(&table, mac_at(a), 1, 100);
+	stations_learn(&table, mac_at(b), 2, 100);
+	nbytes = 0;
+	assert_int_equal(state_save(&table, 3, 100, put, NULL), 0);
+	assert_int_equal(nbytes, 48);
+
+	refuses(0, 0, "didn't write");
+	refuses(8, 4, "number of vNICs");
+	refuses(12, 1, "length");
+	refuses(15, 1, "length");
+	refuses(16, 3, "address");
+	refuses(22, 1, "address");
+	refuses(24, 3, "port");
+	refuses(27, 1, "port");
+	refuses(21, bytes[37], "twice");
+	assert_int_equal(state_load(&table, 3, 40, STATE_VERSION + 1, bytes, nbytes, &why), -EINVAL);
+	for (size_t n = 0; n < nbytes; n++)
+		assert_int_equal(state_load(&table, 3, 40, STATE_VERSION, bytes, n, &why), -EINVAL);
 }
 
 static void finds_what_it_learned(void **state)
@@ -356,6 +446,8 @@ int main(void)
 		TABLE(forgets_who_was_silent),
 		TABLE(learns_nothing_without_ageing_time),
 		TABLE(works_when_the_clock_wraps),
+		TABLE(goes_on_with_the_stations_of_another_one),
+		TABLE(refuses_stations_that_make_no_sense),
 		TABLE(is_bounded_and_evicts_nobody_who_lives),
 		TABLE(has_room_for_what_was_asked),
 		BRIDGE(floods_what_it_does_not_know),
