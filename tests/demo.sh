@@ -48,6 +48,16 @@ wait_for()
 	give_up "waiting for: $1"
 }
 
+# A server for one test: one that is still busy with the end of the test before would refuse the next.
+serve()
+{
+	[ -z "$server" ] || wait "$server"
+	printf '%s$ %s%s\n' "$bold" "ip netns exec $right iperf3 --server --one-off &" "$plain"
+	ip netns exec "$right" iperf3 --server --one-off >/dev/null 2>&1 &
+	server=$!
+	wait_for "ip netns exec $right ss -Hltn 'sport = :5201' | grep -q ."
+}
+
 # ---- nothing stays ----
 
 is_ours() { tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | grep -qx "EUROPA_DEMO=$EUROPA_DEMO"; }
@@ -68,7 +78,7 @@ clean_up()
 	trap '' INT TERM HUP EXIT
 	# Nobody may be left to read what is said here.
 	exec >/dev/null 2>&1
-	[ -z "$server" ] || kill "$server"
+	[ -z "$server" ] || kill "$server" 2>/dev/null
 	for name in $(our_vrs) $vr; do
 		europa-kill --time 0 "$name"
 	done
@@ -120,11 +130,9 @@ if command -v traceroute >/dev/null; then
 fi
 
 say "UDP, and TCP with the offloads that Linux uses by itself."
-printf '%s$ %s%s\n' "$bold" "ip netns exec $right iperf3 --server --daemon" "$plain"
-ip netns exec "$right" iperf3 --server >/dev/null 2>&1 &
-server=$!
-wait_for "ip netns exec $right ss -Hltn 'sport = :5201' | grep -q ."
+serve
 show "ip netns exec $left iperf3 --client 10.0.1.2 --udp --bitrate 200M --length 1400 --time 2 | tail -n 5"
+serve
 show "ip netns exec $left iperf3 --client 10.0.1.2 --time 3 | tail -n 5"
 
 say "What it did: packets by vNIC, drops by cause, the CPU that it used and how often its quota stopped it."
@@ -136,7 +144,7 @@ vr=''
 show "europa-ps --all"
 show "ip netns del $left"
 made_left=''
-kill "$server"
+wait "$server"
 server=''
 show "ip netns del $right"
 made_right=''
