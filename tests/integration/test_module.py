@@ -19,8 +19,8 @@ from scapy.layers.l2 import Dot1Q, Ether
 from conftest import command, wait_for
 from test_switch import A, B, Driver, frame, geometry, memfd, region_fds, same, switch        # noqa: F401 (a fixture)
 
-REGISTER, ATTACH, DETACH, QUIESCE, REFRESH, WHY = 1, 2, 3, 4, 5, 0x10
-SIZES = {REGISTER: 136, ATTACH: 632, DETACH: 8, QUIESCE: 8, WHY: 256}
+REGISTER, ATTACH, DETACH, QUIESCE, REFRESH, ASK, WHY = 1, 2, 3, 4, 5, 6, 0x10
+SIZES = {REGISTER: 136, ATTACH: 632, DETACH: 8, QUIESCE: 8, ASK: 16, WHY: 256}
 
 
 def number(verb, size=None, kind=3):
@@ -148,7 +148,7 @@ def test_nobody_but_the_module_makes_its_devices():
 
 def test_verbs_need_a_registration():
     with Device() as device:
-        for verb in (ATTACH, DETACH, QUIESCE, REFRESH):
+        for verb in (ATTACH, DETACH, QUIESCE, REFRESH, ASK):
             error, why = device.call(verb, bytes(SIZES.get(verb, 8)))
             assert error == errno.EINVAL and "nothing is registered" in why
 
@@ -160,7 +160,7 @@ def test_garbage_is_refused_and_harms_nobody(switch):
     with Device() as device:
         assert device.register(fds, geometry=geometry())[0] == 0
         for turn in range(3000):
-            verb = rnd.choice([rnd.randrange(256), ATTACH, DETACH, QUIESCE, REGISTER])
+            verb = rnd.choice([rnd.randrange(256), ATTACH, DETACH, QUIESCE, ASK, REGISTER])
             size = rnd.choice([SIZES.get(verb, 8), rnd.randrange(4096)])
             argument = bytearray(rnd.randbytes(size))
             if size >= 8 and rnd.random() < 0.8:

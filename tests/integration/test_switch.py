@@ -8,6 +8,7 @@ and its processes, is marked so; test_module.py has the module's.
 vr_driver makes a region, registers it, attaches its vNICs and has a child play the data plane; it obeys lines on its input.
 """
 import array
+import errno
 import fcntl
 import os
 import re
@@ -17,6 +18,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -277,14 +279,111 @@ def test_a_vr_that_keeps_what_it_gets_loses_frames_of_its_own_alone(switch):
     wait_for(vr.all_slots, "all slots back")
 
 
-def test_quiesced_no_slot_moves(switch):
+def numbered(n):
+    return frame(port=1000 + n)
+
+
+def let_in_later(switch, vr, left, right, n):
+    """Frames that come to a device while the VR is shut wait for it in europad's ring; the module counts them."""
+    before = vr.stats(0)
+    for i in range(n):
+        left.send(numbered(i))
+    if SWITCH == "kmod":
+        wait_for(lambda: vr.stats(0).get("rx_down", 0) - before.get("rx_down", 0) == n, "the frames to be counted")
+    yield
+    if SWITCH != "kmod":
+        for i in range(n):
+            right.expect(same(numbered(i)))
+        assert vr.stats(0).get("rx_down", 0) == before.get("rx_down", 0)
+
+
+@pytest.mark.parametrize("how", [1, 2])
+def test_quiesced_nothing_comes_in(switch, how):
     vr, left, right = switch.between()
-    assert vr.ask("quiesce 1") == "ok"
-    left.send(frame())
-    wait_for(lambda: vr.stats(0).get("rx_down") == 1, "the frame to be counted")
-    assert vr.ask("quiesce 0") == "ok"
     left.send(frame())
     right.expect(same(frame()))
+    before = vr.stats(0)["rx_packets"]
+    assert vr.ask(f"quiesce {how}") == "ok"
+    for _ in let_in_later(switch, vr, left, right, 50):
+        assert vr.stats(0)["rx_packets"] == before
+        assert vr.ask("quiesce 0") == "ok"
+    left.send(frame())
+    right.expect(same(frame()))
+    wait_for(vr.all_slots, "all slots back")
+
+
+def test_fenced_what_is_inside_still_leaves(switch):
+    vr, left, right = switch.between()
+    assert vr.ask("stop") == "ok"
+    for i in range(50):
+        left.send(numbered(i))
+    wait_for(lambda: vr.stats(0)["rx_packets"] == 50, "the frames to be in the ring")
+    assert vr.ask("quiesce 2") == "ok"
+    assert vr.ask("cont") == "ok"
+    for i in range(50):
+        right.expect(same(numbered(i)))
+    wait_for(vr.all_slots, "all slots back")
+    assert vr.ask("quiesce 0") == "ok"
+
+
+@europads
+def test_frames_that_wait_outside_keep_europad_from_nothing(switch):
+    """It neither spins for them, nor do others wait."""
+    shut, left, right = switch.between()
+    other = switch.vr("forward", "device", "device")
+    to, fro = (switch.wire(host, other.move(n, host)) for n, host in enumerate((switch.a, switch.b)))
+    assert shut.ask("quiesce 2") == "ok"
+    for _ in let_in_later(switch, shut, left, right, 20):
+        to.send(frame())
+        fro.expect(same(frame()))
+        ticks = Path(f"/proc/{switch.pid()}/stat").read_text().rsplit(")")[-1].split()[11:13]
+        time.sleep(2)
+        later = Path(f"/proc/{switch.pid()}/stat").read_text().rsplit(")")[-1].split()[11:13]
+        assert sum(map(int, later)) - sum(map(int, ticks)) < 50, "half a second of two"
+        assert shut.ask("quiesce 0") == "ok"
+
+
+def test_a_data_plane_hands_its_state_over_and_goes_on(switch):
+    vr, left, right = switch.between()
+    received = 0
+    for turn in range(5):
+        for i in range(20):
+            left.send(numbered(i))
+        for i in range(20):
+            right.expect(same(numbered(i)))
+        received += 20
+        assert vr.ask("quiesce 2") == "ok"
+        said = vr.values("ask 1")
+        assert (said["answered"], said["said"], said["received"]) == (1, 0, received)
+        assert vr.ask("quiesce 1") == "ok"
+        c = vr.census()
+        assert c["switch_slots"] == c["free_slots"]
+        for _ in let_in_later(switch, vr, left, right, 20):
+            vr.values("ask 0")
+            assert vr.ask("quiesce 0") == "ok"
+        received += 20 if SWITCH != "kmod" else 0
+    wait_for(vr.all_slots, "all slots back")
+
+
+def test_a_data_plane_without_a_state_says_so(switch):
+    vr = switch.vr("mute", "device")
+    said = vr.values("ask 1")
+    assert (said["answered"], said["said"]) == (1, f"-{errno.EOPNOTSUPP}")
+    assert vr.values("ask 0")["answered"] == 1
+
+
+@europads
+def test_the_next_europad_withdraws_what_the_last_one_asked(switch):
+    vr, left, right = switch.between()
+    old = switch.pid()
+    assert vr.ask("quiesce 2") == "ok"
+    assert vr.values("ask 1")["said"] == 0
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: [pid for pid in switch.pids() if pid != old], "another europad")
+    wait_for(lambda: vr.up(0) and vr.up(1), "the vNICs to be up again")
+    left.send(frame())
+    right.expect(same(frame()))
+    wait_for(vr.all_slots, "all slots back")
 
 
 # ---- death ----

@@ -11,7 +11,7 @@
  * vNIC: device[=NAME], shared=DEVICE[,RULE], vr=NAME:N, generator=ARGS, none.
  *
  * Prints "ready", then obeys lines on standard input, each with one line of answer:
- *	attach N PORT, detach N, quiesce 0|1, census, stats N, mac N, stop, cont, kill (the data plane), quit
+ *	attach N PORT, detach N, quiesce 0|1|2, ask 0|1 (the data plane, whose state is how many packets it has received), census, stats N, mac N, stop, cont, kill (the data plane), quit
  */
 #include <errno.h>
 #include <poll.h>
@@ -41,7 +41,8 @@ struct driver {
 	struct vr_vnic vnic[EUROPA_MAX_VNICS];
 	char device[EUROPA_MAX_VNICS][16];
 	bool attached[EUROPA_MAX_VNICS];
-	const __u8 *control;
+	const __u8 *control, *pool;
+	int state;
 	struct europa_offsets off;
 	pid_t child;
 };
@@ -103,9 +104,20 @@ static void drop_without_kick(struct europa *eu)
 	}
 }
 
+static uint64_t received;
+
+static int save(struct europa *eu, void *unused)
+{
+	return europa_state_write(eu, &received, sizeof received);
+}
+
+static const struct europa_state_ops state_ops = { .version = 1, .save = save };
+
 static void forward(struct europa *eu, const char *mode)
 {
 	uint32_t slots[32];
+
+	europa_state(eu, &state_ops, NULL);
 
 	for (;;) {
 		unsigned vnic, all = 0;
@@ -114,6 +126,7 @@ static void forward(struct europa *eu, const char *mode)
 			unsigned got = europa_rx(eu, vnic, slots, 32), sent = 0;
 
 			all += got;
+			received += got;
 			if (*mode == 'h')
 				continue;
 			if (*mode != 'd')
@@ -145,6 +158,7 @@ static void data_plane(struct driver *d)
 		fprintf(stderr, "europa_attach: %s\n", europa_strerror(r));
 		_exit(1);
 	}
+	europa_attach_state(eu, d->state);
 	if (!strcmp(d->mode, "none"))
 		pause();
 	else if (!strcmp(d->mode, "mute"))
@@ -270,6 +284,27 @@ static void answer(int r, const struct error *e)
 		printf("ok\n");
 }
 
+/* What the data plane answered, and what it had received when it did. */
+static void ask(struct driver *d, unsigned what)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+	unsigned asked, ms = 30000;
+	struct error e = { 0 };
+	uint64_t saved = 0;
+	int said = 0;
+	__u64 len = 0;
+
+	if (backend_ask(&d->backend, what, &asked, &e) < 0) {
+		answer(-1, &e);
+		return;
+	}
+	while (what && !answer_seen((const void *)d->pool, asked, &said, &len) && ms--)
+		nanosleep(&moment, NULL);
+	if (what && said == 0 && pread(d->state, &saved, sizeof saved, len - sizeof saved) != sizeof saved)
+		len = 0;
+	printf("ok answered=%d said=%d len=%llu received=%llu\n", ms != ~0u, said, (unsigned long long)len, (unsigned long long)saved);
+}
+
 static void obey(struct driver *d, char *line)
 {
 	struct error e = { 0 };
@@ -282,6 +317,8 @@ static void obey(struct driver *d, char *line)
 		answer(backend_detach(&d->backend, n, &e), &e), d->attached[n] = false;
 	else if (sscanf(line, "quiesce %u", &n) == 1)
 		answer(backend_quiesce(&d->backend, n, &e), &e);
+	else if (sscanf(line, "ask %u", &n) == 1)
+		ask(d, n);
 	else if (!strncmp(line, "census", 6))
 		backend_refresh(&d->backend, &e), print_census(d);
 	else if (sscanf(line, "stats %u", &n) == 1 && n < d->vnics)
@@ -336,7 +373,9 @@ int main(int argc, char **argv)
 	    choose_switch(&d, &e) < 0)
 		die(&e);
 	d.control = mmap(NULL, d.off.control_size, PROT_READ, MAP_SHARED, d.region.control, 0);
-	if (d.control == MAP_FAILED)
+	d.pool = mmap(NULL, sizeof(struct europa_pool_header), PROT_READ, MAP_SHARED, d.region.pool, 0);
+	d.state = memfd_create("state", MFD_CLOEXEC);
+	if (d.control == MAP_FAILED || d.pool == MAP_FAILED || d.state < 0)
 		return 1;
 	for (n = 0; n < d.vnics; n++) {
 		if (parse_port(&d, n, argv[3 + n]) < 0 || attach(&d, n, &e) < 0)
