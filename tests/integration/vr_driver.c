@@ -11,7 +11,8 @@
  * vNIC: device[=NAME], shared=DEVICE[,RULE], vr=NAME:N, generator=ARGS, none.
  *
  * Prints "ready", then obeys lines on standard input, each with one line of answer:
- *	attach N PORT, detach N, quiesce 0|1|2, ask 0|1 (the data plane, whose state is how many packets it has received), census, stats N, mac N, stop, cont, kill (the data plane), quit
+ *	attach N PORT, detach N, quiesce 0|1|2, census, stats N, mac N, stop, cont, kill (the data plane), quit,
+ *	ask 0|1: the data plane for its state, which is how many packets it has received
  */
 #include <errno.h>
 #include <poll.h>

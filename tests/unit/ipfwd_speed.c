@@ -3,12 +3,16 @@
  * How fast the router's parts are by themselves: no test, it prints. Cycles are the TSC's, which ticks at its own
  * constant rate. Medians of several rounds.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
 #include "images/ipfwd/ipv4.h"
+#include "images/ipfwd/route.h"
+#include "images/ipfwd/state.h"
 #include "tests/unit/ipfwd_bed.h"
 #include "tests/unit/ipfwd_tables.h"
 
@@ -154,6 +158,54 @@ static void measure_config(void)
 	router_free(r);
 }
 
+static int put(void *fd, const void *bytes, size_t n)
+{
+	return write(*(int *)fd, bytes, n) == (ssize_t)n ? 0 : -errno;
+}
+
+/* What a checkpoint costs the router: its table out to a memfd, and from there into another router. */
+static void measure_state(void)
+{
+	static struct europa_vnic vnics[2];
+	struct europa eu = { .nvnics = 2, .vnics = vnics };
+	struct route_target target = { .kind = NEXTHOP_GATEWAY };
+	double save[3], load[3];
+	struct fib_route *routes;
+	size_t n = full_table(&routes), which, bytes = 0;
+	struct router *r = router_new(&eu, 0);
+
+	for (size_t i = 0; i < n; i++) {
+		target.gateway = address_ipv4(IP(10, 0, 1, routes[i].nexthop % 256));
+		routes[i].nexthop = route_target_id(r, FAMILY_IPV4, &target);
+	}
+	if (route_load(r, routes, n, &which))
+		abort();
+	for (unsigned i = 0; i < 3; i++) {
+		int fd = memfd_create("state", MFD_CLOEXEC);
+		struct router *next = router_new(&eu, 0);
+		double start = seconds();
+		struct error e = { 0 };
+		void *blob;
+
+		if (state_save(r, put, &fd))
+			abort();
+		save[i] = seconds() - start;
+		bytes = (size_t)lseek(fd, 0, SEEK_END);
+		start = seconds();
+		blob = malloc(bytes);
+		if (pread(fd, blob, bytes, 0) != (ssize_t)bytes || state_load(next, STATE_VERSION, blob, bytes, &e))
+			abort();
+		load[i] = seconds() - start;
+		free(blob);
+		close(fd);
+		router_free(next);
+	}
+	printf("state       %zu routes saved in %.0f ms (%.1f MB), and loaded in %.0f ms\n", n, median(save, 3) * 1e3,
+	       (double)bytes / 1e6, median(load, 3) * 1e3);
+	router_free(r);
+	free(routes);
+}
+
 /*
  * Slots with a packet each, from vNIC 0 to vNIC 1, `slots` of them in turn; only router_receive is timed: no ring,
  * no switch. The frames are made anew before each burst, as a switch would, which leaves them in this core's cache.
@@ -237,6 +289,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	measure_table();
 	measure_config();
+	measure_state();
 	measure_forwarding();
 	return 0;
 }
