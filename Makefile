@@ -133,7 +133,7 @@ demo: deps
 
 # Packages: what building, testing and measuring need. Installs only what is missing.
 BUILD_PKGS := gcc make pkg-config libc6-dev linux-libc-dev libcap-dev libseccomp-dev libcgroup-dev \
-              libjansson-dev libmnl-dev libpcap-dev iproute2
+              libjansson-dev libmnl-dev libpcap-dev nettle-dev iproute2
 DEMO_PKGS  := iputils-ping iperf3 jq traceroute
 TEST_PKGS  := g++ clang libclang-rt-14-dev libcmocka-dev python3-pytest python3-scapy tcpdump ethtool \
               iputils-arping libcap2-bin bash-completion man-db procps util-linux spin

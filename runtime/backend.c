@@ -303,7 +303,7 @@ static int register_region(struct backend *b, const struct region *region, const
 	return r < 0 ? r : gone(e);
 }
 
-int backend_register(struct backend *b, enum vr_switch which, const struct region *region, const char *name, pid_t vr,
+int backend_register(struct backend *b, enum vr_switch which, const struct region *region, bool ready, const char *name, pid_t vr,
 		     struct error *e)
 {
 	int r;
@@ -312,7 +312,7 @@ int backend_register(struct backend *b, enum vr_switch which, const struct regio
 	b->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (b->netns < 0)
 		return fail(e, errno, "cannot open the network namespace");
-	r = register_region(b, region, name, 0, e);
+	r = register_region(b, region, name, ready ? EUROPA_REGISTER_ADOPT : 0, e);
 	if (r < 0)
 		backend_close(b);
 	return r;

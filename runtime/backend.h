@@ -25,9 +25,10 @@ int backend_choose(enum vr_switch wanted, enum vr_switch *which, struct error *e
 
 /*
  * Connects (starting europad, racing others politely) and registers the region; the VR's devices appear in the network namespace of the
- * calling process. vr: a child whose control group is charged for what the module does for it, or 0.
+ * calling process. ready: the region is laid out as one that was served before. vr: a child whose control group is charged for what the
+ * module does for it, or 0.
  */
-int backend_register(struct backend *b, enum vr_switch which, const struct region *region, const char *name, pid_t vr,
+int backend_register(struct backend *b, enum vr_switch which, const struct region *region, bool ready, const char *name, pid_t vr,
 		     struct error *e);
 /* After POLLHUP: the same with a new switch, which takes the region over; then attach every vNIC again. */
 int backend_adopt(struct backend *b, const struct region *region, const char *name, struct error *e);

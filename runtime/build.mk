@@ -1,12 +1,13 @@
 # The europa binary: every command is one file beside the library's files.
 include runtime/seccomp/build.mk
 # engine/rules.c: what a filter compiles to is handed to the kernel module.
-RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c)) runtime/engine/rules.c kmod/core/layout.c
-RUNTIME_LIBS    := -lcap -lseccomp -lcgroup -ljansson -lmnl
+# core/vr.c: a region that is restored is laid out as a switch would.
+RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c runtime/checkpoint/*.c)) runtime/engine/rules.c kmod/core/layout.c $(addprefix kmod/core/,vr.c pool.c check.c)
+RUNTIME_LIBS    := -lcap -lseccomp -lcgroup -ljansson -lmnl -lnettle
 $(eval $(call program,bin/europa,$(RUNTIME_SOURCES),$(RUNTIME_LIBS)))
 $(O)/bin/europa: $(O)/lib/libcgroups.a
 
-COMMANDS := run ps kill stat exec logs update inspect
+COMMANDS := run ps kill stat exec logs update inspect checkpoint restore
 COMMAND_LINKS := $(COMMANDS:%=$(O)/bin/europa-%)
 $(COMMAND_LINKS): $(O)/bin/europa
 	$(Q)ln -sfn europa $@
@@ -18,7 +19,7 @@ INSTALL_LINKS += $(COMMANDS:%=europa:$(BINDIR)/europa-%)
 # What a user writes and what is kept of it, tested and fuzzed apart from the rest.
 QUANTITY_TESTED := runtime/quantity.c
 OPTIONS_TESTED  := $(addprefix runtime/,options.c command.c image.c privilege.c quantity.c spec.c error.c) kmod/core/layout.c
-STATE_TESTED    := $(addprefix runtime/,state.c process.c spec.c sweep.c quantity.c error.c)
+STATE_TESTED    := $(addprefix runtime/,state.c process.c spec.c spec_json.c sweep.c quantity.c error.c) kmod/core/layout.c
 $(eval $(call program,tests/quantity_test,tests/unit/quantity_test.c $(QUANTITY_TESTED),-lcmocka))
 $(eval $(call program,tests/options_test,tests/unit/options_test.c $(OPTIONS_TESTED),-lcmocka $(RUNTIME_LIBS)))
 $(eval $(call program,tests/state_test,tests/unit/state_test.c $(STATE_TESTED),-lcmocka $(RUNTIME_LIBS)))
@@ -33,3 +34,13 @@ $(eval $(call program,tests/image_test,tests/unit/image_test.c $(IMAGE_TESTED),-
 $(eval $(call program,tests/seccomp_test,tests/unit/seccomp_test.c runtime/seccomp.c,-lcmocka))
 UNIT_TESTS += $(addprefix $(O)/tests/,image_test seccomp_test)
 $(eval $(call fuzzer,image_fuzz,tests/fuzz/image_fuzz.c $(IMAGE_TESTED),-ljansson -lcap))
+
+# Checkpoints, which may come from anywhere.
+CHECKPOINT_TESTED := $(addprefix runtime/checkpoint/,manifest.c packets.c handover.c network.c store.c) \
+                     $(addprefix runtime/,spec_json.c spec.c region.c quantity.c error.c) kmod/core/layout.c $(addprefix kmod/core/,vr.c rx.c tx.c pool.c check.c)
+$(eval $(call program,tests/checkpoint_test,tests/unit/checkpoint_test.c runtime/checkpoint/seen.c $(addprefix runtime/,state.c process.c sweep.c) \
+	$(CHECKPOINT_TESTED),-lcmocka $(RUNTIME_LIBS)))
+$(O)/tests/checkpoint_test: $(O)/lib/libcgroups.a
+UNIT_TESTS += $(O)/tests/checkpoint_test
+$(eval $(call fuzzer,checkpoint_manifest_fuzz,tests/fuzz/checkpoint_manifest_fuzz.c $(CHECKPOINT_TESTED),$(RUNTIME_LIBS)))
+$(eval $(call fuzzer,checkpoint_region_fuzz,tests/fuzz/checkpoint_region_fuzz.c $(CHECKPOINT_TESTED),$(RUNTIME_LIBS)))

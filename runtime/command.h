@@ -33,7 +33,7 @@ struct command {
 };
 
 extern const struct command_option run_options[], ps_options[], kill_options[], stat_options[], exec_options[],
-	logs_options[], update_options[], inspect_options[];
+	logs_options[], update_options[], inspect_options[], checkpoint_options[], restore_options[];
 
 int cmd_run(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
@@ -43,6 +43,8 @@ int cmd_exec(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_update(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_checkpoint(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
 
 /*
  * Walks a command line: `--name VALUE`, `--name=VALUE`, `-n VALUE`, `-nVALUE`, `-abc`, and `--`, after which all is operands.

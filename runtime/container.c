@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cgroups/cgroups.h"
+#include "runtime/checkpoint/restored.h"
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
 #include "runtime/fault.h"
@@ -133,6 +134,8 @@ static int write_first_state(struct container *c, struct error *e)
 		err = state_claim_uids(c->spec->name, &c->state.uid_base, e);
 	if (!err)
 		err = state_write_spec(c->spec, e);
+	if (!err && c->restored)
+		err = restored_config(c->restored, c->spec->name, e);
 	if (!err)
 		err = state_write(&c->state, e);
 	/* From here on it can be swept: whoever has waited for the name may look. */
@@ -185,10 +188,50 @@ static void close_log(struct container *c)
 {
 	close_fd(&c->log_read);
 	close_fd(&c->log_write);
-	if (!c->state.started_ns || c->spec->rm)
+	if (!c->state.started_ns || (c->spec->rm && !(c->checkpoint.committed && c->spec->log_dir)))
 		logfile_remove(&c->log);
 	else
 		logfile_close(&c->log);
+}
+
+/* ---- checkpoint and restore ---- */
+
+static int open_supervisor(struct container *c, struct error *e)
+{
+	return serve_open(&c->checkpoint, c->spec->name, e);
+}
+
+/* Taken from the loop when the VR is to end by it: nobody keeps what is in the checkpoint. */
+static void close_supervisor(struct container *c)
+{
+	serve_close(&c->checkpoint, &c->backend);
+}
+
+static int claim_packets(struct container *c, struct error *e)
+{
+	return c->restored ? restored_claim(c->restored, e) : 0;
+}
+
+static void unclaim_packets(struct container *c)
+{
+	if (c->restored)
+		restored_unclaim(c->restored);
+}
+
+static int make_network(struct container *c, struct error *e)
+{
+	return c->restored ? restored_network(c->restored, &c->state, &c->region, e) : 0;
+}
+
+static int resume_packets(struct container *c, struct error *e)
+{
+	return c->restored ? restored_resume(c->restored, &c->region, e) : 0;
+}
+
+/* Only a data plane that has taken over what it was handed is a restored one. */
+static int await_state(struct container *c, struct error *e)
+{
+	return c->restored ? restored_await(c->restored, &c->region, c->pidfd, e) : 0;
 }
 
 /* ---- region and switch ---- */
@@ -206,11 +249,11 @@ static int make_region(struct container *c, struct error *e)
 		return err;
 	c->has_region = true;
 	err = region_tell_quota(c->region.control, c->spec->limits.cpu_permille, e);
-	if (err)
-		return err;
+	if (!err && c->restored)
+		err = restored_lay(c->restored, &c->region, c->spec->name, e);
 	c->state.control_fd = c->region.control;
 	c->state.pool_fd = c->region.pool;
-	return 0;
+	return err;
 }
 
 static void drop_region(struct container *c)
@@ -226,7 +269,7 @@ static int register_region(struct container *c, struct error *e)
 
 	if (!c->has_region)
 		return 0;
-	err = backend_register(&c->backend, c->state.which_switch, &c->region, c->spec->name, c->pid, e);
+	err = backend_register(&c->backend, c->state.which_switch, &c->region, c->restored != NULL, c->spec->name, c->pid, e);
 	c->registered = !err;
 	return err;
 }
@@ -395,7 +438,7 @@ static int fill_newborn(const struct container *c, struct newborn *n, struct err
 	}
 	if (!c->has_region)
 		return 0;
-	n->init.region_count = 4;
+	n->init.region_count = REGION_FDS;
 	return region_for_vr(&c->region, n->init.region, e);
 }
 
@@ -576,6 +619,8 @@ static const struct step {
 	{ "claim", claim_name, leave_name },
 	{ "state", write_first_state, NULL },
 	{ "log", open_log, close_log },
+	{ "supervisor", open_supervisor, close_supervisor },
+	{ "packets", claim_packets, unclaim_packets },
 	{ "region", make_region, drop_region },
 	{ "gather", gather_root, release_root },
 	{ "cgroup", make_cgroup, remove_cgroup },
@@ -585,8 +630,11 @@ static const struct step {
 	{ "init-image", copy_init, drop_init },
 	{ "register", register_region, unregister },
 	{ "attach", attach_vnics, NULL },
+	{ "network", make_network, NULL },
+	{ "resume", resume_packets, NULL },
 	{ "release", release_process, NULL },
 	{ "await-exec", await_exec, NULL },
+	{ "await-state", await_state, NULL },
 	{ "pid-file", write_pid_file, remove_pid_file },
 	{ "announce", announce, NULL },
 };
@@ -621,12 +669,12 @@ static int climb(struct container *c, struct error *e)
 	return 0;
 }
 
-int container_start(struct container *c, struct vr_spec *spec, struct error *e)
+int container_start(struct container *c, struct vr_spec *spec, struct restored *restored, struct error *e)
 {
 	int err;
 
 	*c = (struct container){
-		.spec = spec,
+		.spec = spec, .restored = restored, .checkpoint = CHECKPOINT_SERVER_NONE,
 		.lock = -1, .log = { .fd = -1 }, .log_read = -1, .log_write = -1, .backend = { .fd = -1, .netns = -1 },
 		.init_image = -1, .handshake = { -1, -1 }, .pidfd = -1,
 	};
@@ -638,6 +686,8 @@ int container_start(struct container *c, struct vr_spec *spec, struct error *e)
 	}
 	release_root(c);
 	drop_init(c);
+	if (restored)
+		restored_drop(restored);
 	return 0;
 }
 

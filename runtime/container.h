@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "runtime/backend.h"
+#include "runtime/checkpoint/serve.h"
 #include "runtime/logfile.h"
 #include "runtime/region.h"
 #include "runtime/rootfs.h"
@@ -17,9 +18,11 @@
 
 struct error;
 struct cgroup_set;
+struct restored;
 
 struct container {
 	struct vr_spec *spec;
+	struct restored *restored; /* what it goes on from, or NULL */
 	struct vr_state state;
 	unsigned steps;            /* how many of the ladder's are taken */
 
@@ -29,6 +32,7 @@ struct container {
 	bool has_region, registered;
 	struct region region;
 	struct backend backend;
+	struct checkpoint_server checkpoint;
 	struct rootfs rootfs;
 	int init_image;
 	struct cgroup_set *cgroup;
@@ -44,9 +48,9 @@ struct container {
 
 /*
  * Makes the VR that the spec says and starts its data plane. When this fails, nothing is left. spec->name is filled
- * in where it was empty.
+ * in where it was empty. restored: the checkpoint that it goes on from, or NULL.
  */
-int container_start(struct container *c, struct vr_spec *spec, struct error *e);
+int container_start(struct container *c, struct vr_spec *spec, struct restored *restored, struct error *e);
 
 /*
  * The data plane has ended, with c->exit_status: everything is given back, and the state says so, or is gone too

@@ -44,6 +44,14 @@ static const struct command commands[] = {
 	  .operands = "NAME...",
 	  .summary = "Prints everything that is known about virtual routers as one JSON array.",
 	  .examples = "europa-inspect ipfwd-1\neuropa-inspect ipfwd-1 | jq -r '.[0].vnics[].device'" },
+	{ .name = "checkpoint", .main = cmd_checkpoint, .options = checkpoint_options, .complete = "VR",
+	  .operands = "[OPTION...] NAME DIR",
+	  .summary = "Saves a virtual router that runs, with its packets in flight, to a new directory.",
+	  .examples = "europa-checkpoint ipfwd-1 saved\neuropa-checkpoint --leave-running --format json ipfwd-1 saved" },
+	{ .name = "restore", .main = cmd_restore, .options = restore_options, .complete = "DIR",
+	  .operands = "[OPTION...] DIR",
+	  .summary = "Makes a virtual router go on from a checkpoint, here or on another host.",
+	  .examples = "europa-restore -d saved\neuropa-restore -d --name copy --no-network saved\neuropa-restore --check saved" },
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every step of starting a VR has a name, and a build with -DEUROPA_FAULTS fails at the step that $EUROPA_FAULT
- * names, so that a test can see that nothing is left behind. EUROPA_FAULT=list prints the names. Other builds have
- * none of this.
+ * names, so that a test can see that nothing is left behind; where $EUROPA_FAULT_KILL names it, the process is killed there. EUROPA_FAULT=list
+ * prints the names. Other builds have none of this.
  */
 #ifndef EUROPA_FAULT_H
 #define EUROPA_FAULT_H

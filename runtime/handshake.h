@@ -43,7 +43,7 @@ struct handshake_message {
 };
 
 /* Where europa-init finds its end. Below it are stdio and the region's descriptors. */
-#define HANDSHAKE_FD 7
+#define HANDSHAKE_FD 8
 
 /*
  * What europa-init is to do. Its own argv and environment, from argv[1] on, are the program's. Sent as one message of
@@ -53,7 +53,7 @@ struct handshake_message {
 struct init_plan {
 	uint32_t size;             /* of this structure as sent */
 	uint32_t uid, gid;         /* inside the VR */
-	uint32_t region_fds;       /* 4, or 0: descriptors from 3 on that the program inherits */
+	uint32_t region_fds;       /* 5, or 0: descriptors from 3 on that the program inherits */
 	uint64_t caps;             /* bit n: capability n is kept */
 	uint32_t direct;           /* 1: execute the program in this process (europa-exec); 0: be process 1 and its parent */
 	char cwd[4096];

@@ -101,7 +101,7 @@ int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, struc
 	filter = seccomp_filter(spec->wide_seccomp, &length);
 	plan->uid = spec->uid;
 	plan->gid = spec->gid;
-	plan->region_fds = !direct && spec->vnics ? 4 : 0;
+	plan->region_fds = !direct && spec->vnics ? REGION_FDS : 0;
 	plan->caps = spec->caps;
 	plan->direct = direct;
 	if (snprintf(plan->cwd, sizeof plan->cwd, "%s", spec->cwd ? spec->cwd : "/") >= (int)sizeof plan->cwd)
@@ -237,7 +237,7 @@ static int put(int fd, int place, struct error *e)
 int init_become(const struct init_start *start, struct error *e)
 {
 	int image = move_up(start->image, e), handshake = move_up(start->handshake, e);
-	int stdio[3], region[4], err = 0;
+	int stdio[3], region[REGION_FDS], err = 0;
 
 	if (image < 0 || handshake < 0)
 		return -e->code;
@@ -290,7 +290,7 @@ char **init_argv(char *const *args)
 char **init_envp(char *const *env, bool with_region)
 {
 	static const char *const added[] = {
-		"LISTEN_FDS=4", "LISTEN_FDNAMES=europa.control:europa.pool:europa.doorbell:europa.kick", "LISTEN_PID=0",
+		"LISTEN_FDS=5", "LISTEN_FDNAMES=europa.control:europa.pool:europa.doorbell:europa.kick:europa.state", "LISTEN_PID=0",
 	};
 	size_t n = 0, most = count(env) + sizeof added / sizeof added[0] + 2;
 	char **envp = calloc(most, sizeof *envp);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "runtime/region.h"
 #include "runtime/spec.h"
 
 struct error;
@@ -44,8 +45,8 @@ struct init_start {
 	int image;                 /* from init_image() */
 	int handshake;
 	int stdio[3];              /* -1: as it is */
-	int region[4];
-	unsigned region_count;     /* 4, or 0 */
+	int region[REGION_FDS];
+	unsigned region_count;     /* REGION_FDS, or 0 */
 	char **argv;               /* "europa-init", then the program's */
 	char **envp;
 };

@@ -591,7 +591,7 @@ static const char *find_image(int argc, char **argv)
 }
 
 /* A data plane can't see its cgroup: libeuropa measures its spinning by this (shim/wait.c). */
-static int tell_quota(struct vr_spec *spec, struct error *e)
+int options_tell_quota(struct vr_spec *spec, struct error *e)
 {
 	char assignment[sizeof "EUROPA_CPU_PERMILLE=4294967295"];
 
@@ -630,7 +630,7 @@ int options_run(int argc, char **argv, struct vr_spec *spec, struct error *e)
 		err = check_vnics(&r, e);
 	if (!err)
 		err = check_quota(&spec->limits, e);
-	return err ? err : tell_quota(spec, e);
+	return err ? err : options_tell_quota(spec, e);
 }
 
 void options_name_stem(const char *image, char stem[VR_NAME_MAX])

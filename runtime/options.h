@@ -20,6 +20,9 @@ int options_run(int argc, char **argv, struct vr_spec *spec, struct error *e);
 /* "ipfwd" for image/ipfwd: the last part of the image's path, with what a name can't hold replaced. */
 void options_name_stem(const char *image, char stem[VR_NAME_MAX]);
 
+/* Puts the CPU quota into the data plane's environment, where libeuropa looks for it. */
+int options_tell_quota(struct vr_spec *spec, struct error *e);
+
 /* Options that name a limit; the rows of run_options and update_options with these keys. */
 enum {
 	OPTION_CPU = OPTION_LONG,

@@ -14,7 +14,7 @@
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define FIXED_SIZE (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static void cleanup_regionp(struct region **region)
 {
@@ -26,7 +26,7 @@ static void cleanup_regionp(struct region **region)
  * The name tells the region's files from those of other VRs: where descriptors are saved and restored, they go by
  * it.
  */
-static int make_memfd(const char *name, const char *part, __u64 size, int *out, struct error *e)
+static int make_memfd(const char *name, const char *part, __u64 size, int seals, int *out, struct error *e)
 {
 	char label[100];
 	auto_close int fd = -1;
@@ -35,7 +35,7 @@ static int make_memfd(const char *name, const char *part, __u64 size, int *out, 
 	fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return fail(e, errno, "cannot make the %s memfd", part);
-	if (fchmod(fd, 0600) < 0 || ftruncate(fd, size) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+	if (fchmod(fd, 0600) < 0 || ftruncate(fd, size) < 0 || fcntl(fd, F_ADD_SEALS, seals) < 0)
 		return fail(e, errno, "cannot give the %s memfd %llu bytes", part, (unsigned long long)size);
 	*out = take_fd(&fd);
 	return 0;
@@ -59,13 +59,16 @@ int region_create(struct region *region, const struct europa_geometry *geometry,
 	const char *why;
 	int r;
 
-	*region = (struct region){ -1, -1, -1, -1, -1, -1, *geometry };
+	*region = (struct region){ -1, -1, -1, -1, -1, -1, -1, *geometry };
 	if (geometry_check(geometry, &why) < 0)
 		return refuse(e, "%s", why);
 	layout_compute(geometry, &off);
-	r = make_memfd(name, "control", off.control_size, &region->control, e);
+	r = make_memfd(name, "control", off.control_size, FIXED_SIZE, &region->control, e);
 	if (r == 0)
-		r = make_memfd(name, "pool", off.pool_size, &region->pool, e);
+		r = make_memfd(name, "pool", off.pool_size, FIXED_SIZE, &region->pool, e);
+	/* Nobody maps this one who would be hurt by its shrinking: it is read and written. */
+	if (r == 0)
+		r = make_memfd(name, "state", 0, F_SEAL_SEAL, &region->state, e);
 	if (r == 0)
 		r = make_pipe(&region->doorbell_read, &region->doorbell_write, "doorbell", e);
 	if (r == 0)
@@ -89,8 +92,8 @@ int region_tell_quota(int control, __u32 permille, struct error *e)
 void region_close(struct region *region)
 {
 	int *fds[] = {
-		&region->control, &region->pool, &region->doorbell_read, &region->doorbell_write, &region->kick_read,
-		&region->kick_write,
+		&region->control, &region->pool, &region->state, &region->doorbell_read, &region->doorbell_write,
+		&region->kick_read, &region->kick_write,
 	};
 	size_t i;
 
@@ -111,15 +114,15 @@ static int open_read_only(int fd, struct error *e)
 	return ro < 0 ? fail(e, errno, "cannot open the control memfd read-only") : ro;
 }
 
-int region_for_vr(const struct region *region, int fds[4], struct error *e)
+int region_for_vr(const struct region *region, int fds[REGION_FDS], struct error *e)
 {
-	const int shared[] = { region->pool, region->doorbell_read, region->kick_write };
+	const int shared[] = { region->pool, region->doorbell_read, region->kick_write, region->state };
 	auto_close int control = open_read_only(region->control, e);
 	int i;
 
 	if (control < 0)
 		return control;
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < REGION_FDS - 1; i++) {
 		fds[i + 1] = fcntl(shared[i], F_DUPFD_CLOEXEC, 3);
 		if (fds[i + 1] < 0) {
 			int code = errno;

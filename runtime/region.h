@@ -9,6 +9,7 @@ struct error;
 
 struct region {
 	int control, pool;                       /* O_RDWR memfds, sealed SHRINK|GROW|SEAL, 0600, root's */
+	int state;                               /* what the data plane hands over at a checkpoint: a memfd that it may resize */
 	int doorbell_read, doorbell_write;       /* switch to VR: a pipe, both ends O_NONBLOCK */
 	int kick_read, kick_write;               /* VR to switch */
 	struct europa_geometry geometry;
@@ -24,7 +25,8 @@ void region_close(struct region *region);
  */
 int region_tell_quota(int control, __u32 permille, struct error *e);
 
-/* The four descriptors for the VR, in order control (O_RDONLY), pool, doorbell_read, kick_write; new ones, the caller's. */
-int region_for_vr(const struct region *region, int fds[4], struct error *e);
+/* The descriptors for the VR, in order control (O_RDONLY), pool, doorbell_read, kick_write, state; new ones, the caller's. */
+#define REGION_FDS 5
+int region_for_vr(const struct region *region, int fds[REGION_FDS], struct error *e);
 
 #endif

@@ -74,9 +74,6 @@ struct vr_spec {
 	char *log_dir;             /* NULL: the VR's state directory */
 };
 
-/* As text in JSON, for europa-inspect; the caller frees it. NULL: no memory. What is no UTF-8 is shown as \xNN. */
-char *spec_print(const struct vr_spec *spec);
-
 /* Frees what the spec holds, not the spec. */
 void spec_release(struct vr_spec *spec);
 

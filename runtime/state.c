@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
 #include "runtime/quantity.h"
+#include "runtime/spec_json.h"
 #include "runtime/sweep.h"
 
 #define STATE_VERSION   1
@@ -41,12 +41,6 @@ const char *state_status_name(enum vr_status status)
 {
 	return status_names[status];
 }
-
-static void auto_json_free(json_t **json)
-{
-	json_decref(*json);
-}
-#define auto_json __attribute__((cleanup(auto_json_free)))
 
 /* ---- the run directory ---- */
 
@@ -292,18 +286,6 @@ static json_t *pack_vnics(const struct vr_state *state)
 	return array;
 }
 
-static json_int_t bounded(uint64_t n)
-{
-	return n > INT64_MAX ? 0 : (json_int_t)n;
-}
-
-static json_t *pack_limits(const struct vr_limits *l)
-{
-	return json_pack("{s:I, s:I, s:I, s:s*, s:I, s:I}", "cpu_permille", (json_int_t)l->cpu_permille,
-			 "period_us", (json_int_t)l->period_us, "burst_us", (json_int_t)l->burst_us,
-			 "cpuset", l->cpuset, "memory", bounded(l->memory), "pids", bounded(l->pids));
-}
-
 static json_t *pack_state(const struct vr_state *s)
 {
 	return json_pack("{s:i, s:s, s:s, s:s*, s:s*, s:I, s:I, s:I, s:i, s:o, s:o, s:i, s:i, s:o, s:s, s:s*, s:I, s:o, s:s*, s:s*, s:b}",
@@ -320,7 +302,7 @@ static json_t *pack_state(const struct vr_state *s)
 			 "init", pack_process(&s->init),
 			 "control_fd", s->control_fd,
 			 "pool_fd", s->pool_fd,
-			 "limits", pack_limits(&s->limits),
+			 "limits", limits_json(&s->limits),
 			 "switch", switch_names[s->which_switch],
 			 "cgroup", s->cgroup,
 			 "uid_base", (json_int_t)s->uid_base,
@@ -338,56 +320,18 @@ static int keep_string(char **where, const char *text, struct error *e)
 	return *where ? 0 : fail(e, ENOMEM, "cannot keep the state");
 }
 
-static int in_range(const char *what, json_int_t n, json_int_t min, json_int_t max, struct error *e)
-{
-	if (n >= min && n <= max)
-		return 0;
-	return refuse(e, "%s %" JSON_INTEGER_FORMAT ": expected %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT,
-		      what, n, min, max);
-}
-
-static int bad_json(const json_error_t *error, struct error *e)
-{
-	char quoted[200];
-
-	return refuse(e, "%s", quantity_quote(quoted, sizeof quoted, error->text));
-}
-
 static int parse_process(json_t *json, const char *what, struct process_id *id, struct error *e)
 {
 	json_int_t pid, start;
 	json_error_t error;
 
 	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:I, s:I}", "pid", &pid, "start_time", &start) < 0)
-		return bad_json(&error, e);
-	if (in_range(what, pid, 0, 1 << 22, e) || in_range(what, start, 0, INT64_MAX, e))
+		return json_complaint(&error, e);
+	if (json_in_range(what, pid, 0, 1 << 22, e) || json_in_range(what, start, 0, INT64_MAX, e))
 		return -EINVAL;
 	id->pid = (pid_t)pid;
 	id->start_time = (uint64_t)start;
 	return 0;
-}
-
-static int parse_limits(json_t *json, struct vr_limits *l, struct error *e)
-{
-	json_int_t permille, period, burst, memory, pids;
-	const char *cpuset = NULL;
-	json_error_t error;
-
-	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:I, s:I, s:I, s?s, s:I, s:I}", "cpu_permille", &permille,
-			   "period_us", &period, "burst_us", &burst, "cpuset", &cpuset, "memory", &memory, "pids", &pids) < 0)
-		return bad_json(&error, e);
-	if (in_range("cpu_permille", permille, 0, UINT32_MAX, e) || in_range("period_us", period, 0, UINT32_MAX, e) ||
-	    in_range("burst_us", burst, 0, UINT32_MAX, e) || in_range("memory", memory, 0, INT64_MAX, e) ||
-	    in_range("pids", pids, 0, INT64_MAX, e))
-		return -EINVAL;
-	if (cpuset && !quantity_cpuset(cpuset))
-		return refuse(e, "cpuset: expected a list of CPUs");
-	l->cpu_permille = (uint32_t)permille;
-	l->period_us = (uint32_t)period;
-	l->burst_us = (uint32_t)burst;
-	l->memory = (uint64_t)memory;
-	l->pids = (uint64_t)pids;
-	return keep_string(&l->cpuset, cpuset, e);
 }
 
 static bool is_zero_mac(const char *mac)
@@ -403,12 +347,12 @@ static int parse_vnic(json_t *json, struct vr_state *state, unsigned n, struct e
 
 	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s?s, s:s, s:I}", "device", &device, "link", &link,
 			   "mac", &mac, "mtu", &mtu) < 0)
-		return bad_json(&error, e);
+		return json_complaint(&error, e);
 	if (*device && !quantity_device_name(device))
 		return refuse(e, "vNIC %u: expected a net device's name", n);
 	if (!is_zero_mac(mac) && !quantity_mac(mac, state->vnic[n].mac))
 		return refuse(e, "vNIC %u: expected a MAC address", n);
-	if (in_range("mtu", mtu, 0, 65535, e))
+	if (json_in_range("mtu", mtu, 0, 65535, e))
 		return -EINVAL;
 	strcpy(state->vnic[n].device, device);
 	state->vnic[n].mtu = (uint16_t)mtu;
@@ -451,7 +395,7 @@ static int parse_strings(json_t *json, const char *name, struct vr_state *s, str
 	if (json_unpack_ex(json, &error, 0, "{s:s, s:s, s:s, s?s, s?s, s?s, s?s, s?s}", "name", &is, "status", &status,
 			   "switch", &which, "image", &image, "command", &command, "cgroup", &cgroup, "log", &log,
 			   "bundle", &bundle) < 0)
-		return bad_json(&error, e);
+		return json_complaint(&error, e);
 	if (strcmp(is, name) != 0 || strlen(is) >= sizeof s->name)
 		return refuse(e, "name: expected \"%s\", as its directory has it", name);
 	strcpy(s->name, is);
@@ -479,11 +423,11 @@ static int parse_numbers(json_t *json, struct vr_state *s, struct error *e)
 	if (json_unpack_ex(json, &error, 0, "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "version", &version,
 			   "created_ns", &created, "started_ns", &started, "finished_ns", &finished, "exit_code", &code,
 			   "control_fd", &control, "pool_fd", &pool, "uid_base", &uid_base, "rm", &s->rm) < 0)
-		return bad_json(&error, e);
-	if (in_range("version", version, STATE_VERSION, STATE_VERSION, e) || in_range("created_ns", created, 0, INT64_MAX, e) ||
-	    in_range("started_ns", started, 0, INT64_MAX, e) || in_range("finished_ns", finished, 0, INT64_MAX, e) ||
-	    in_range("exit_code", code, 0, 255, e) || in_range("control_fd", control, -1, 1 << 30, e) ||
-	    in_range("pool_fd", pool, -1, 1 << 30, e) || in_range("uid_base", uid_base, 0, UINT32_MAX, e))
+		return json_complaint(&error, e);
+	if (json_in_range("version", version, STATE_VERSION, STATE_VERSION, e) || json_in_range("created_ns", created, 0, INT64_MAX, e) ||
+	    json_in_range("started_ns", started, 0, INT64_MAX, e) || json_in_range("finished_ns", finished, 0, INT64_MAX, e) ||
+	    json_in_range("exit_code", code, 0, 255, e) || json_in_range("control_fd", control, -1, 1 << 30, e) ||
+	    json_in_range("pool_fd", pool, -1, 1 << 30, e) || json_in_range("uid_base", uid_base, 0, UINT32_MAX, e))
 		return -EINVAL;
 	s->created_ns = created;
 	s->started_ns = started;
@@ -502,9 +446,9 @@ static int parse_parts(json_t *json, struct vr_state *s, struct error *e)
 
 	if (json_unpack_ex(json, &error, 0, "{s:o, s:o, s:o, s:o}", "supervisor", &supervisor, "init", &init,
 			   "limits", &limits, "vnics", &vnics) < 0)
-		return bad_json(&error, e);
+		return json_complaint(&error, e);
 	return parse_process(supervisor, "supervisor", &s->supervisor, e) ?: parse_process(init, "init", &s->init, e) ?:
-	       parse_limits(limits, &s->limits, e) ?: parse_vnics(vnics, s, e);
+	       limits_parse(limits, &s->limits, e) ?: parse_vnics(vnics, s, e);
 }
 
 /* The keys that pack_state() writes; the parts unpack some each, so that none may be left over is checked here. */
@@ -637,6 +581,47 @@ int state_write_spec(const struct vr_spec *spec, struct error *e)
 	text = spec_print(spec);
 	err = text ? write_file(dir, "spec.json", text, strlen(text)) : -ENOMEM;
 	return err ? fail(e, -err, "cannot write the specification of \"%s\"", spec->name) : 0;
+}
+
+int state_read_spec(const char *name, struct vr_spec *spec, struct error *e)
+{
+	auto_close int dir = open_vr_dir(name, e);
+	auto_free char *text = NULL;
+	auto_json json_t *json = NULL;
+	json_error_t error;
+	size_t length;
+	int err = dir < 0 ? dir : read_file(dir, "spec.json", &text, &length);
+
+	if (dir < 0)
+		return dir;
+	if (err)
+		return fail(e, -err, "cannot read the specification of \"%s\"", name);
+	json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+	err = json ? spec_parse(json, spec, e) : json_complaint(&error, e);
+	return err ? context(e, "spec.json of \"%s\"", name) : 0;
+}
+
+int state_config_path(const char *name, char path[PATH_MAX], struct error *e)
+{
+	int err = check_name(name, e) ?: state_run_dir(path, PATH_MAX, e);
+
+	if (!err)
+		sprintf(path + strlen(path), "/%s/config", name);
+	return err;
+}
+
+int state_write_config(const char *name, const void *bytes, size_t n, struct error *e)
+{
+	auto_close int dir = open_vr_dir(name, e);
+	int err;
+
+	if (dir < 0)
+		return dir;
+	err = write_file(dir, "config", bytes, n);
+	/* Nobody gets at it by its path; the VR does by a mount. */
+	if (!err && fchmodat(dir, "config", 0644, 0) < 0)
+		err = -errno;
+	return err ? fail(e, -err, "cannot write the configuration of \"%s\"", name) : 0;
 }
 
 /* ---- names ---- */

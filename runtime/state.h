@@ -5,9 +5,12 @@
  *	/run/europa/                  0700, root's; $EUROPA_RUN_DIR instead, where it is set (tests, a second "host")
  *	    NAME/state.json           this structure; written to a temporary file and renamed, under NAME/lock
  *	    NAME/spec.json            what it was started with, for europa-inspect
+ *	    NAME/config               what --config named where it was checkpointed, of a restored VR
+ *	    NAME/supervisor.sock      where europa-checkpoint finds the supervisor
  *	    NAME/log, NAME/log.1      what the data plane printed (detached VRs)
  *	    NAME/uids                 its range of host uids
  *	    NAME/lock                 flock()ed by whoever changes the directory
+ *	    .restored/ID              the checkpoints whose packets have been forwarded here
  *	    .lock                     flock()ed while a uid range is chosen
  *	    switch.sock, switch.lock, switch.log, netns/     europad's
  *
@@ -82,6 +85,11 @@ int state_lock(const char *name, struct error *e);
 int state_write(const struct vr_state *state, struct error *e);
 /* What it was started with, as spec.json. */
 int state_write_spec(const struct vr_spec *spec, struct error *e);
+/* And that back; *spec all zero before, spec_release also after an error. */
+int state_read_spec(const char *name, struct vr_spec *spec, struct error *e);
+/* Its configuration, where that came with a checkpoint: a file beside its state, which the VR may read. state_config_path() is where. */
+int state_write_config(const char *name, const void *bytes, size_t n, struct error *e);
+int state_config_path(const char *name, char path[4096], struct error *e);
 /* Fills *state; a VR_RUNNING whose supervisor is gone comes back as VR_DEAD. -ENOENT: no VR of that name. */
 int state_read(const char *name, struct vr_state *state, struct error *e);
 void state_release(struct vr_state *state);

@@ -9,13 +9,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cgroups/cgroups.h"
 #include "runtime/cleanup.h"
 #include "runtime/container.h"
 #include "runtime/error.h"
 
 #define ADOPT_RETRY_MS 200
 
-enum source { SOURCE_EXIT, SOURCE_SIGNAL, SOURCE_LOG, SOURCE_SWITCH };
+enum source { SOURCE_EXIT, SOURCE_SIGNAL, SOURCE_LOG, SOURCE_SWITCH, SOURCE_CHECKPOINT, SOURCE_TOOL };
 
 struct loop {
 	struct container *c;
@@ -105,7 +106,36 @@ static void adopt(struct loop *l)
 static void switch_died(struct loop *l)
 {
 	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->c->backend.fd, NULL);
+	serve_abandon(&l->c->checkpoint, &l->c->backend);
 	adopt(l);
+}
+
+static void accept_tool(struct loop *l)
+{
+	bool had = l->c->checkpoint.tool >= 0;
+
+	serve_accept(&l->c->checkpoint);
+	if (!had)
+		watch(l, l->c->checkpoint.tool, SOURCE_TOOL);
+}
+
+/*
+ * A checkpoint that is valid ends the VR at once: what it would forward from now on is in the checkpoint. And there is nothing that its state
+ * directory could still tell.
+ */
+static void hear_tool(struct loop *l)
+{
+	struct container *c = l->c;
+	struct error ignored = { 0 };
+
+	if (c->checkpoint.tool < 0)
+		return;
+	serve_tool(&c->checkpoint, &c->backend, c->has_region ? &c->region : NULL);
+	if (!c->checkpoint.committed)
+		return;
+	c->spec->rm = true;
+	if (cgroups_kill(c->cgroup, &ignored))
+		syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
 }
 
 /* false: process 1 has ended. */
@@ -123,6 +153,12 @@ static bool handle(struct loop *l, const struct epoll_event *event)
 	case SOURCE_SWITCH:
 		if (event->events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
 			switch_died(l);
+		break;
+	case SOURCE_CHECKPOINT:
+		accept_tool(l);
+		break;
+	case SOURCE_TOOL:
+		hear_tool(l);
 		break;
 	}
 	return true;
@@ -153,6 +189,7 @@ int supervise(struct container *c, const sigset_t *forwarded)
 	watch(&loop, c->pidfd, SOURCE_EXIT);
 	watch(&loop, signals, SOURCE_SIGNAL);
 	watch(&loop, c->log_read, SOURCE_LOG);
+	watch(&loop, c->checkpoint.listener, SOURCE_CHECKPOINT);
 	if (c->registered)
 		watch(&loop, c->backend.fd, SOURCE_SWITCH);
 	run_loop(&loop);

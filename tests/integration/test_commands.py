@@ -14,7 +14,7 @@ import pytest
 
 from conftest import BUILD, IMAGES, ROOT, command, wait_for
 
-COMMANDS = ["run", "ps", "kill", "stat", "exec", "logs", "update", "inspect"]
+COMMANDS = ["run", "ps", "kill", "stat", "exec", "logs", "update", "inspect", "checkpoint", "restore"]
 OWN_ERROR = {"run": 125, "exec": 125}
 BIN = BUILD / "bin"
 COMPLETION = ROOT / "docs/completion/europa"

@@ -670,12 +670,12 @@ def test_the_pool_gives_no_more_than_it_is(europa, box, image):
     refused(said, "map control to read", "map pool to write", "punch pool")
 
 
-def test_a_region_is_handed_over_as_four_descriptors(europa, box, image):
+def test_a_region_is_handed_over_as_five_descriptors(europa, box, image):
     lines = box(image("/probe"), "descriptors", options=["--vnics", "1"]).splitlines()
-    assert [int(line.split()[0]) for line in lines] == list(range(7))
+    assert [int(line.split()[0]) for line in lines] == list(range(8))
     environment = box(image("/probe"), "cat", "/proc/self/environ", options=["--vnics", "1"]).split("\0")
-    assert "LISTEN_FDS=4" in environment and "LISTEN_PID=2" in environment
-    assert "LISTEN_FDNAMES=europa.control:europa.pool:europa.doorbell:europa.kick" in environment
+    assert "LISTEN_FDS=5" in environment and "LISTEN_PID=2" in environment
+    assert "LISTEN_FDNAMES=europa.control:europa.pool:europa.doorbell:europa.kick:europa.state" in environment
     assert not [entry for entry in box(image("/probe"), "cat", "/proc/self/environ").split("\0") if entry.startswith("LISTEN")]
 
 

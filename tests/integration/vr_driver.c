@@ -214,7 +214,7 @@ static int choose_switch(struct driver *d, struct error *e)
 	enum vr_switch which;
 	int r = backend_choose(wanted, &which, e);
 
-	return r < 0 ? r : backend_register(&d->backend, which, &d->region, d->name, 0, e);
+	return r < 0 ? r : backend_register(&d->backend, which, &d->region, false, d->name, 0, e);
 }
 
 /* The module tells its VRs to go before it goes itself; the next one may take a while to come. */

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * europa-checkpoint: a VR that runs is saved to a directory, and ends, or goes on. The order: look at everything and touch nothing; freeze;
+ * write a partial directory; have it renamed, and only then is there a checkpoint. line.h says who does what, docs/checkpoint.md why.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/europa.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroups/cgroups.h"
+#include "runtime/checkpoint/mode.h"
+#include "runtime/checkpoint/packets.h"
+#include "runtime/cleanup.h"
+#include "runtime/command.h"
+#include "runtime/error.h"
+#include "runtime/fault.h"
+#include "runtime/quantity.h"
+#include "runtime/spec_json.h"
+#include "runtime/sweep.h"
+
+#define DEFAULT_TIMEOUT_S 10
+#define END_MS            15000    /* what a supervisor may need to take its VR down */
+#define RESUME_MS         5000
+
+enum { OPTION_FORMAT = OPTION_LONG };
+
+const struct command_option checkpoint_options[] = {
+	{ 'm', "mode", "MODE", "how processes are saved: auto, criu or warm (default auto)", "auto criu warm" },
+	{ 'R', "leave-running", NULL, "the virtual router goes on", NULL },
+	{ 't', "timeout", "SECONDS", "how long the data plane may take to save its state (default 10)", NULL },
+	{ OPTION_FORMAT, "format", "FORMAT", "what is printed: text or json", "text json" },
+	OPTIONS_END
+};
+
+struct request {
+	const char *name, *path;
+	enum checkpoint_mode mode;
+	bool leave_running, json;
+	uint64_t timeout_s;
+};
+
+/* Where it goes. */
+struct target {
+	int parent;
+	char final[NAME_MAX + 1], partial[NAME_MAX + 1];
+};
+
+struct outcome {
+	struct packets_count packets;
+	int64_t frozen_us;
+};
+
+static int64_t now_us(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000000ll + now.tv_nsec / 1000;
+}
+
+static int parse(struct request *r, int argc, char **argv, struct error *e)
+{
+	struct arguments a = ARGUMENTS(argc, argv, checkpoint_options);
+	int key;
+
+	while ((key = arguments_next(&a, e)) > 0)
+		switch (key) {
+		case 'm':
+			if (!manifest_mode(a.value, &r->mode))
+				return arguments_expected(&a, e, "auto, criu or warm");
+			break;
+		case 'R':
+			r->leave_running = true;
+			break;
+		case 't':
+			if (!quantity_number(a.value, 1, 86400, &r->timeout_s))
+				return arguments_expected(&a, e, "seconds from 1 to 86400");
+			break;
+		case OPTION_FORMAT:
+			r->json = strcmp(a.value, "json") == 0;
+			if (!r->json && strcmp(a.value, "text") != 0)
+				return arguments_expected(&a, e, "text or json");
+			break;
+		case ARGUMENT_OPERAND:
+			if (r->path)
+				return arguments_unexpected(&a, e);
+			if (r->name)
+				r->path = a.value;
+			else
+				r->name = a.value;
+			break;
+		}
+	if (key < 0)
+		return key;
+	if (!r->path)
+		return refuse(e, "expected the name of a virtual router and a directory to make, as in europa-checkpoint ipfwd-1 saved");
+	return 0;
+}
+
+/* ---- which mode ---- */
+
+/* In order of preference. */
+static const struct mode *const modes[] = { &mode_warm };
+
+static const struct mode *choose_mode(enum checkpoint_mode wanted, struct error *e)
+{
+	struct error why = { 0 };
+
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+		if (wanted != MODE_AUTO && modes[i]->mode != wanted)
+			continue;
+		if (modes[i]->available(&why) == 0)
+			return modes[i];
+		*e = why;
+		if (wanted != MODE_AUTO) {
+			context(e, "--mode %s", manifest_mode_name(wanted));
+			return NULL;
+		}
+	}
+	refuse(e, "--mode %s: this version of Europa can't checkpoint by it; --mode warm is what there is", manifest_mode_name(wanted));
+	return NULL;
+}
+
+/* ---- looking ---- */
+
+/* PATH's directory, and the two names in it. */
+static int find_target(const char *path, struct target *t, struct error *e)
+{
+	size_t end = strlen(path), start;
+	auto_free char *parent = NULL;
+	struct stat st;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && path[start - 1] != '/'; start--)
+		;
+	if (snprintf(t->final, sizeof t->final, "%.*s", (int)(end - start), path + start) >= (int)sizeof t->final ||
+	    snprintf(t->partial, sizeof t->partial, "%.*s.partial.%d", (int)(end - start), path + start, getpid()) >= (int)sizeof t->partial)
+		return fail(e, ENAMETOOLONG, "\"%s\"", path);
+	if (!t->final[0] || strcmp(t->final, ".") == 0 || strcmp(t->final, "..") == 0)
+		return refuse(e, "\"%s\": expected the name of a directory to make", path);
+	parent = start ? strndup(path, start) : strdup(".");
+	if (!parent)
+		return fail(e, ENOMEM, "\"%s\"", path);
+	t->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->parent < 0)
+		return fail(e, errno, "cannot open \"%s\", where the checkpoint is to be made", parent);
+	if (fstatat(t->parent, t->final, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return refuse(e, "\"%s\" is there already: a checkpoint is never overwritten", path);
+	return 0;
+}
+
+static int check_thawed(const struct vr_state *state, struct error *e)
+{
+	struct cgroup_set *set;
+	bool frozen;
+	int err = state_cgroup(state) ? cgroups_open(state_cgroup(state), &set, e) : 0;
+
+	if (err || !state_cgroup(state))
+		return err;
+	frozen = cgroups_frozen(set);
+	cgroups_close(set);
+	return frozen ? refuse(e, "its control group is frozen: thaw it first, for a data plane that stands still can't save anything") : 0;
+}
+
+static int check_running(const struct checkpoint *c, struct error *e)
+{
+	if (c->state.status != VR_RUNNING && c->state.status != VR_PAUSED)
+		return refuse(e, "it is not running, but %s", state_status_name(c->state.status));
+	if (!c->state.vnics)
+		return refuse(e, "it has no vNIC, and so no packet pool to save");
+	return check_thawed(&c->state, e);
+}
+
+static int check_switch(const struct checkpoint *c, struct error *e)
+{
+	uint32_t status = view_status(&c->view);
+
+	if (status == EUROPA_QUARANTINED)
+		return refuse(e, "it is in quarantine: its data plane broke the contract with the switch");
+	if (status != EUROPA_ATTACHED)
+		return refuse(e, "its switch says \"%s\": expected attached", view_status_name(status));
+	return 0;
+}
+
+/* What it was started with, and what has become of that. */
+static int describe(struct checkpoint *c, struct error *e)
+{
+	struct vr_spec *spec = &c->manifest.spec;
+	int err = state_read_spec(c->state.name, spec, e);
+
+	if (err)
+		return err;
+	if (spec->vnics != c->state.vnics || memcmp(&spec->geometry, &c->view.geo, sizeof spec->geometry) != 0)
+		return refuse(e, "its specification and its packet pool contradict each other");
+	free(spec->limits.cpuset);
+	spec->limits = c->state.limits;
+	spec->limits.cpuset = c->state.limits.cpuset ? strdup(c->state.limits.cpuset) : NULL;
+	if (c->state.limits.cpuset && !spec->limits.cpuset)
+		return fail(e, ENOMEM, "cannot keep the limits");
+	for (unsigned n = 0; n < spec->vnics && !err; n++) {
+		memcpy(spec->vnic[n].mac, c->state.vnic[n].mac, sizeof spec->vnic[n].mac);
+		spec->vnic[n].mtu = c->state.vnic[n].mtu;
+		err = network_note(&c->state, n, &c->manifest.network[n], e);
+	}
+	return err;
+}
+
+static int identify(struct checkpoint *c, const struct mode *mode, bool left_running, struct error *e)
+{
+	struct manifest *m = &c->manifest;
+	struct utsname host;
+
+	if (uname(&host) < 0)
+		return fail(e, errno, "uname");
+	snprintf(m->europa, sizeof m->europa, "%s", EUROPA_VERSION);
+	snprintf(m->architecture, sizeof m->architecture, "%.31s", host.machine);
+	m->mode = mode->mode;
+	m->left_running = left_running;
+	m->created_ns = now_us(CLOCK_REALTIME) * 1000;
+	return 0;
+}
+
+/* Nothing is touched here. */
+static int preflight(struct checkpoint *c, const struct mode *mode, const struct request *r, struct error *e)
+{
+	return fault_inject("checkpoint-preflight", e) ?: check_running(c, e) ?: view_open(&c->state, &c->view, e) ?: check_switch(c, e) ?:
+	       describe(c, e) ?: identify(c, mode, r->leave_running, e) ?: mode->preflight(c, e);
+}
+
+/* ---- writing ---- */
+
+static int make_partial(struct checkpoint *c, const struct target *t, struct error *e)
+{
+	int err = fault_inject("checkpoint-partial", e);
+
+	if (err)
+		return err;
+	if (mkdirat(t->parent, t->partial, 0700) < 0)
+		return fail(e, errno, "cannot make the directory \"%s\"", t->partial);
+	c->directory = openat(t->parent, t->partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return c->directory < 0 ? fail(e, errno, "cannot open the directory \"%s\"", t->partial) : 0;
+}
+
+static int save_region(struct checkpoint *c, struct packets_count *count, struct error *e)
+{
+	auto_free struct store_writer *w = malloc(sizeof *w);
+	struct store_file *file = &c->manifest.files[FILE_REGION];
+	int err = fault_inject("checkpoint-region", e);
+
+	if (!err)
+		err = w ? store_begin(w, c->directory, manifest_file_names[FILE_REGION], e) : fail(e, ENOMEM, "cannot save the packet pool");
+	if (err)
+		return err;
+	err = packets_save(w, c->line.control, c->line.pool, &c->view.geo, count, e);
+	err = store_end(w, file, e) ?: err;
+	if (!err && file->size > REGION_MOST)
+		err = refuse(e, "its rings hold %llu bytes of packets: a checkpoint holds at most %llu", (unsigned long long)file->size, REGION_MOST);
+	c->manifest.rx_packets = count->rx;
+	c->manifest.tx_packets = count->tx;
+	return err;
+}
+
+/* The file that --config named, as the data plane saw it. */
+static int save_config(struct checkpoint *c, struct error *e)
+{
+	const char *path = c->manifest.spec.config;
+	auto_free uint8_t *bytes = NULL;
+	auto_close int dir = -1;
+	size_t size;
+	int err = fault_inject("checkpoint-config", e);
+
+	if (err || !path)
+		return err;
+	/* An absolute path: what it is relative to doesn't matter. */
+	dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return fail(e, errno, "cannot open \"/\"");
+	err = store_read(dir, "", path + strspn(path, "/"), CONFIG_MOST, &bytes, &size, e);
+	return err ?: store_write(c->directory, manifest_file_names[FILE_CONFIG], bytes, size, &c->manifest.files[FILE_CONFIG], e);
+}
+
+static int save_manifest(struct checkpoint *c, struct error *e)
+{
+	struct store_file ignored;
+	auto_free char *text = NULL;
+	int err = fault_inject("checkpoint-manifest", e);
+
+	if (err)
+		return err;
+	text = manifest_print(&c->manifest);
+	if (!text)
+		return fail(e, ENOMEM, "cannot write the checkpoint's manifest");
+	err = store_write(c->directory, MANIFEST_FILE, text, strlen(text), &ignored, e);
+	if (!err && fsync(c->directory) < 0)
+		err = fail(e, errno, "cannot write the checkpoint's directory");
+	return err;
+}
+
+static int save_processes(struct checkpoint *c, const struct mode *mode, struct error *e)
+{
+	return fault_inject("checkpoint-processes", e) ?: mode->save(c, e);
+}
+
+/* The VR is frozen while this runs, and goes on where it fails. */
+static int save(struct checkpoint *c, const struct mode *mode, const struct target *t, const struct request *r, struct outcome *o, struct error *e)
+{
+	int64_t start = now_us(CLOCK_MONOTONIC);
+	int err = fault_inject("checkpoint-freeze", e) ?: ask_freeze(&c->line, c->state.name, t->parent, t->partial, t->final, e) ?:
+		  fault_inject("checkpoint-settle", e) ?: mode->settle(c, e) ?: fault_inject("checkpoint-stop", e) ?: ask_stop(&c->line, e) ?:
+		  make_partial(c, t, e) ?: save_region(c, &o->packets, e) ?: save_processes(c, mode, e) ?: save_config(c, e) ?:
+		  save_manifest(c, e) ?: fault_inject("checkpoint-commit", e) ?: ask_commit(&c->line, r->leave_running, e);
+
+	if (!err && fault_wanted("checkpoint-committed"))
+		err = 0;                /* a test kills it there, and has nothing to fail */
+	o->frozen_us = now_us(CLOCK_MONOTONIC) - start;
+	return err;
+}
+
+/* ---- all of it ---- */
+
+/* The checkpoint is there whatever becomes of the rest. */
+static void wait_for_end(int supervisor, const char *name)
+{
+	struct pollfd end = { .fd = supervisor, .events = POLLIN };
+
+	if (supervisor >= 0 && poll(&end, 1, END_MS) == 0)
+		fprintf(stderr, "europa-checkpoint: the checkpoint is made, but the supervisor of \"%s\" has yet to end\n", name);
+}
+
+/* The supervisor lets go when it sees this end closed; where the checkpoint failed, what was written is gone by then. */
+static void let_go(const struct line *line)
+{
+	struct pollfd end = { .fd = line->fd, .events = POLLIN };
+
+	if (line->fd < 0)
+		return;
+	shutdown(line->fd, SHUT_WR);
+	poll(&end, 1, RESUME_MS);
+}
+
+static void report(const struct checkpoint *c, const struct request *r, const struct outcome *o)
+{
+	const struct manifest *m = &c->manifest;
+	char size[32];
+
+	if (r->json) {
+		auto_json json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:f}", "name", m->spec.name, "directory", r->path,
+						   "id", m->id, "mode", manifest_mode_name(m->mode), "left_running", r->leave_running,
+						   "rx_packets", (json_int_t)o->packets.rx, "tx_packets", (json_int_t)o->packets.tx,
+						   "state_bytes", (json_int_t)m->files[FILE_STATE].size, "frozen_ms", (double)o->frozen_us / 1000);
+
+		json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+		putchar('\n');
+		return;
+	}
+	printf("%s: %s checkpoint in \"%s\": %s of state, %u packets; it stood still for %lld.%lld ms\n", m->spec.name, manifest_mode_name(m->mode),
+	       r->path, quantity_print_size(size, sizeof size, m->files[FILE_STATE].size), o->packets.rx + o->packets.tx,
+	       (long long)o->frozen_us / 1000, (long long)o->frozen_us % 1000 / 100);
+}
+
+static void release(struct checkpoint *c)
+{
+	view_close(&c->view);
+	ask_close(&c->line);
+	if (c->directory >= 0)
+		close(c->directory);
+	manifest_release(&c->manifest);
+	state_release(&c->state);
+}
+
+static int checkpoint(const struct request *r, struct error *e)
+{
+	struct checkpoint c = { .line = LINE_NONE, .directory = -1, .timeout_ms = (unsigned)r->timeout_s * 1000 };
+	auto_close int supervisor = -1;
+	struct target t = { .parent = -1 };
+	struct outcome o = { 0 };
+	const struct mode *mode;
+	int err = sweep_read(r->name, &c.state, e);
+
+	if (err)
+		return err;
+	mode = choose_mode(r->mode, e);
+	err = mode ? find_target(r->path, &t, e) : -EINVAL;
+	if (!err) {
+		supervisor = process_open(&c.state.supervisor);
+		err = preflight(&c, mode, r, e);
+		if (!err)
+			err = save(&c, mode, &t, r, &o, e);
+		let_go(&c.line);
+		if (err)
+			context(e, "cannot checkpoint \"%s\"", r->name);
+	}
+	if (!err && !r->leave_running)
+		wait_for_end(supervisor, r->name);
+	if (!err)
+		report(&c, r, &o);
+	if (t.parent >= 0)
+		close(t.parent);
+	release(&c);
+	return err;
+}
+
+int cmd_checkpoint(int argc, char **argv)
+{
+	struct request r = { .mode = MODE_AUTO, .timeout_s = DEFAULT_TIMEOUT_S };
+	struct error e = { 0 };
+
+	if (parse(&r, argc, argv, &e) < 0 || checkpoint(&r, &e) < 0)
+		return command_failed("checkpoint", &e, 1);
+	return 0;
+}
