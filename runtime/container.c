@@ -630,7 +630,7 @@ static const struct step {
 	{ "init-image", copy_init, drop_init },
 	{ "register", register_region, unregister },
 	{ "attach", attach_vnics, NULL },
-	{ "network", make_network, NULL },
+	{ "devices", make_network, NULL },
 	{ "resume", resume_packets, NULL },
 	{ "release", release_process, NULL },
 	{ "await-exec", await_exec, NULL },

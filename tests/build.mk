@@ -19,7 +19,9 @@ $(O)/tests/neighbour: $(O)/lib/libeuropa.a
 $(eval $(call static_program,tests/hostile,tests/integration/hostile.c,))
 $(eval $(call static_program,tests/exit0,tests/bench/exit0.c,))
 $(eval $(call static_program,tests/probe,tests/integration/probe.c,))
-INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe neighbour latency)
+$(eval $(call static_program,tests/hoarder,tests/integration/hoarder.c,))
+$(O)/tests/hoarder: $(O)/lib/libeuropa.a
+INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe neighbour latency hoarder)
 BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen recvfrom_fwd exit0 latency neighbour hostile)
 
 CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \

@@ -300,7 +300,7 @@ class Europa:
                  if str(self.run_dir) in line]
         # Locks and the switch's log stay: who removed a lock might remove it under somebody who waits for it.
         left += [f"file {path}" for path in sorted(self.run_dir.glob("*")) if path.name not in (".lock", ".restored", "switch.lock", "switch.log")
-                 and not (path.name == "netns" and not any(path.iterdir()))]
+                 and not (path.name == "netns" and not (path.is_dir() and os.listdir(path)))]
         return left
 
     own = frozenset()       # devices that the test itself made in home

@@ -15,7 +15,7 @@ import pytest
 from conftest import BUILD, IMAGES, ROOT, command, wait_for
 
 COMMANDS = ["run", "ps", "kill", "stat", "exec", "logs", "update", "inspect", "checkpoint", "restore"]
-OWN_ERROR = {"run": 125, "exec": 125}
+OWN_ERROR = {"run": 125, "exec": 125, "restore": 125}
 BIN = BUILD / "bin"
 COMPLETION = ROOT / "docs/completion/europa"
 
@@ -131,7 +131,7 @@ def test_bash_completes_the_options_of_every_command(name):
 
 # ---- usage errors ----
 
-NAMELESS = ["kill", "exec", "logs", "update", "inspect"]
+NAMELESS = ["kill", "exec", "logs", "update", "inspect", "checkpoint", "restore"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
