@@ -332,7 +332,8 @@ static void quiesce(void)
 {
 	flush();
 	done();
-	vr_quiesce(&hostile.vr, take(1) % 2);
+	vr_quiesce(&hostile.vr, take(1) % 3);
+	vr_ask(&hostile.vr, take(1) % 2);
 }
 
 /* The switch dies, with what it had under way. */
@@ -343,6 +344,7 @@ static void adopt(void)
 	nframes = nput = 0;
 	demand(vr_adopt(&hostile.vr, &hostile.geo, hostile.control, hostile.pool, hostile.memory) == 0);
 	demand(hostile.vr.header->epoch == epoch + 1);
+	demand(request_what(hostile.vr.header->request) == EUROPA_ASK_NOTHING);
 }
 
 /* ---- the innocent VR ---- */

@@ -36,6 +36,15 @@ static int teardown(void **state)
 
 /* ---- attaching ---- */
 
+#define LOADED 200
+
+static int load(struct europa *eu, uint32_t version, const void *blob, size_t len, void *arg)
+{
+	return version == 3 && len == 1 && *(const char *)blob == 'x' ? 0 : -EINVAL;
+}
+
+static const struct europa_state_ops state_ops = { .version = 3, .load = load };
+
 /* What europa_attach says in a process that was handed the region's descriptors as `names`, with LISTEN_FDS `count`. */
 static int attach_in_child(const char *names, const char *count, const char *pid)
 {
@@ -43,20 +52,23 @@ static int attach_in_child(const char *names, const char *count, const char *pid
 	int status;
 
 	if (child == 0) {
-		static const char *const order[] = { "europa.control", "europa.pool", "europa.doorbell", "europa.kick" };
+		static const char *const order[5] = {
+			"europa.control", "europa.pool", "europa.doorbell", "europa.kick", "europa.state",
+		};
 		struct europa *eu;
 		char number[16];
-		int fds[4], fd = 3;
+		int fds[5], fd = 3, error;
 		const char *name = names;
 
 		bed_handed(&bed, fds);
-		for (int i = 0; i < 4; i++)
+		fds[4] = bed.state;
+		for (int i = 0; i < 5; i++)
 			fds[i] = fcntl(fds[i], F_DUPFD, 100);
 		while (name && *name) {
 			size_t length = strcspn(name, ":");
 
 			close(fd);
-			for (int i = 0; i < 4; i++) {
+			for (int i = 0; i < 5; i++) {
 				if (strlen(order[i]) == length && !memcmp(name, order[i], length))
 					dup2(fds[i], fd);
 			}
@@ -67,7 +79,8 @@ static int attach_in_child(const char *names, const char *count, const char *pid
 		names ? setenv("LISTEN_FDNAMES", names, 1) : unsetenv("LISTEN_FDNAMES");
 		count ? setenv("LISTEN_FDS", count, 1) : unsetenv("LISTEN_FDS");
 		pid ? setenv("LISTEN_PID", strcmp(pid, "self") ? pid : number, 1) : unsetenv("LISTEN_PID");
-		_exit(-europa_attach(&eu));
+		error = europa_attach(&eu);
+		_exit(error ? -error : europa_state(eu, &state_ops, NULL) == 1 ? LOADED : 0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
@@ -100,6 +113,24 @@ static void attaches_by_name_in_any_order(void **state)
 		if (got != cases[i].expect)
 			fail_msg("case %u (%s): %d instead of %d", i, cases[i].names, got, cases[i].expect);
 	}
+}
+
+static void finds_a_state_where_one_is_handed_to_it(void **state)
+{
+	const struct { struct europa_state_header header; char blob; } file = {
+		.header = { .magic = EUROPA_STATE_MAGIC, .version = 3, .len = 1 }, .blob = 'x',
+	};
+	static const char all[] = "europa.control:europa.pool:europa.doorbell:europa.kick:europa.state";
+	static const char mixed[] = "europa.state:europa.control:europa.pool:europa.doorbell:europa.kick";
+
+	assert_int_equal(attach_in_child(all, "5", NULL), 0);
+	assert_int_equal(pwrite(bed.state, &file, sizeof(file.header) + 1, 0), sizeof(file.header) + 1);
+	assert_int_equal(attach_in_child(all, "4", NULL), 0);
+	assert_int_equal(attach_in_child(all, "5", "1"), -ENOENT);
+	assert_int_equal(attach_in_child(all, "5", NULL), -LOADED);
+	assert_int_equal(pwrite(bed.state, &file, sizeof(file.header) + 1, 0), sizeof(file.header) + 1);
+	assert_int_equal(attach_in_child(mixed, "5", "self"), -LOADED);
+	assert_int_equal(attach_in_child(all, "5", NULL), 0);
 }
 
 static void refuses_what_is_no_region(void **state)
@@ -449,6 +480,7 @@ int main(void)
 #define UNATTACHED(test) cmocka_unit_test_setup_teardown(test, setup_unattached, teardown)
 	const struct CMUnitTest tests[] = {
 		UNATTACHED(attaches_by_name_in_any_order),
+		UNATTACHED(finds_a_state_where_one_is_handed_to_it),
 		UNATTACHED(refuses_what_is_no_region),
 		ATTACHED(says_what_it_knows),
 		ATTACHED(forwards_what_it_receives),
