@@ -23,3 +23,8 @@ INSTALL += 755:$(IMAGES)/$(1)/rootfs/bin/$(1):$(IMAGEDIR)/$(1)/rootfs/bin/$(1) \
 endef
 
 include $(sort $(wildcard images/*/build.mk))
+
+# The images' programs by themselves, as processes on a region of the test's.
+CPPFLAGS_tests/unit/images_handover_test = -DIMAGES='"$(O)/images"'
+$(eval $(call bed_test,images_handover_test))
+$(O)/tests/images_handover_test: | $(foreach i,ipfwd l2switch nullfwd,$(O)/images/$(i)/$(i))
