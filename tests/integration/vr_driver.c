@@ -43,7 +43,6 @@ struct driver {
 	char device[EUROPA_MAX_VNICS][16];
 	bool attached[EUROPA_MAX_VNICS];
 	const __u8 *control, *pool;
-	int state;
 	struct europa_offsets off;
 	pid_t child;
 };
@@ -143,7 +142,7 @@ static void data_plane(struct driver *d)
 {
 	struct error e = { 0 };
 	struct europa *eu;
-	int fds[4], r;
+	int fds[REGION_FDS], r;
 
 	d->child = fork();
 	if (d->child)
@@ -159,7 +158,7 @@ static void data_plane(struct driver *d)
 		fprintf(stderr, "europa_attach: %s\n", europa_strerror(r));
 		_exit(1);
 	}
-	europa_attach_state(eu, d->state);
+	europa_attach_state(eu, fds[4]);
 	if (!strcmp(d->mode, "none"))
 		pause();
 	else if (!strcmp(d->mode, "mute"))
@@ -301,7 +300,7 @@ static void ask(struct driver *d, unsigned what)
 	}
 	while (what && !answer_seen((const void *)d->pool, asked, &said, &len) && ms--)
 		nanosleep(&moment, NULL);
-	if (what && said == 0 && pread(d->state, &saved, sizeof saved, len - sizeof saved) != sizeof saved)
+	if (what && said == 0 && pread(d->region.state, &saved, sizeof saved, len - sizeof saved) != sizeof saved)
 		len = 0;
 	printf("ok answered=%d said=%d len=%llu received=%llu\n", ms != ~0u, said, (unsigned long long)len, (unsigned long long)saved);
 }
@@ -375,8 +374,7 @@ int main(int argc, char **argv)
 		die(&e);
 	d.control = mmap(NULL, d.off.control_size, PROT_READ, MAP_SHARED, d.region.control, 0);
 	d.pool = mmap(NULL, sizeof(struct europa_pool_header), PROT_READ, MAP_SHARED, d.region.pool, 0);
-	d.state = memfd_create("state", MFD_CLOEXEC);
-	if (d.control == MAP_FAILED || d.pool == MAP_FAILED || d.state < 0)
+	if (d.control == MAP_FAILED || d.pool == MAP_FAILED)
 		return 1;
 	for (n = 0; n < d.vnics; n++) {
 		if (parse_port(&d, n, argv[3 + n]) < 0 || attach(&d, n, &e) < 0)
