@@ -137,7 +137,7 @@ BUILD_PKGS := gcc make pkg-config libc6-dev linux-libc-dev libcap-dev libseccomp
 DEMO_PKGS  := iputils-ping iperf3 jq traceroute
 TEST_PKGS  := g++ clang libclang-rt-14-dev libcmocka-dev python3-pytest python3-scapy tcpdump ethtool \
               iputils-arping libcap2-bin bash-completion man-db procps util-linux spin
-BENCH_PKGS := dpdk dpdk-dev python3 crun bubblewrap
+BENCH_PKGS := dpdk dpdk-dev python3 crun bubblewrap gnuplot-nox
 
 deps:
 	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS)
@@ -167,6 +167,7 @@ help:
 	@echo 'sudo make demo      install what is missing, build, show a virtual router forward packets'
 	@echo 'sudo make check     install what is missing, build, run every test this machine can run'
 	@echo 'sudo make bench     measure, interleaved with the peers; docs/performance.md has the method'
+	@echo 'sudo make figures   measure and plot what the paper shows and more, into $(O)/figures (FIGURES="wakeup isolation")'
 	@echo 'sudo make install   into PREFIX=$(PREFIX) (DESTDIR is honoured); make uninstall undoes it'
 	@echo 'sudo make link      put europa-* of this tree on the PATH; make unlink undoes it'
 	@echo 'make kmod           the kernel module, into $(O)/kmod (KDIR=... for another kernel); make install-dkms for DKMS'

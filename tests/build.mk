@@ -13,6 +13,8 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 $(eval $(call program,tests/udpgen,tests/bench/udpgen.c,-lpthread))
 $(eval $(call program,tests/recvfrom_fwd,tests/bench/recvfrom_fwd.c,))
 $(eval $(call program,tests/tcpstream,tests/integration/tcpstream.c,-lpthread))
+$(eval $(call program,tests/cycles,tests/bench/cycles.c,))
+$(O)/tests/cycles: $(O)/lib/libcore.a
 $(eval $(call program,tests/latency,tests/bench/latency.c,-lpthread))
 $(eval $(call static_program,tests/neighbour,tests/integration/neighbour.c,))
 $(O)/tests/neighbour: $(O)/lib/libeuropa.a
@@ -22,7 +24,7 @@ $(eval $(call static_program,tests/probe,tests/integration/probe.c,))
 $(eval $(call static_program,tests/hoarder,tests/integration/hoarder.c,))
 $(O)/tests/hoarder: $(O)/lib/libeuropa.a
 INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe neighbour latency hoarder)
-BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen recvfrom_fwd exit0 latency neighbour hostile)
+BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen recvfrom_fwd exit0 latency cycles neighbour hostile)
 
 CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \
         FUZZERS='$(FUZZERS)' tests/check.sh
@@ -50,6 +52,12 @@ bench: bench-deps
 bench-all: all $(BENCH_PROGRAMS)
 	$(Q)/usr/bin/python3 tests/bench/bench.py --build '$(O)' $(BENCH_ARGS)
 
+# The same with pictures: FIGURES='wakeup isolation', or all of them.
+figures: bench-deps
+	$(Q)$(MAKE) --no-print-directory figures-all
+figures-all: all $(BENCH_PROGRAMS)
+	$(Q)/usr/bin/python3 tests/bench/figures.py --build '$(O)' $(BENCH_ARGS) $(FIGURES)
+
 # This tree's commands on the PATH, without installing.
 LINKED := $(O)/bin/europa $(COMMAND_LINKS)
 link: all
@@ -58,5 +66,5 @@ unlink:
 	$(Q)for f in $(LINKED); do l="/usr/local/bin/$${f##*/}"; \
 		case "$$(readlink "$$l")" in "$(CURDIR)"/*) rm -f "$$l" ;; esac; done
 
-.PHONY: check check-programs check-all check-unit check-san check-fuzz check-static check-integration bench bench-all link unlink \
+.PHONY: check check-programs check-all check-unit check-san check-fuzz check-static check-integration bench bench-all figures figures-all link unlink \
         unit-programs tsan-programs fuzz-programs

@@ -153,13 +153,29 @@ def lift_session(pid):
         Path(f"/proc/{pid}/autogroup").write_text("-20")
 
 
+weights_before = {}
+
+
 def weigh_group(name):
-    """A control group competes as a whole: it gets the weight of one process at nice -20."""
+    """
+    A control group competes as a whole, and so does the one above it: both get the weight of one process at nice -20. The one above outlives the
+    measurement, and gets its own weight back.
+    """
     for line in Path("/proc/self/mounts").read_text().splitlines():
         for file, weight in (("cpu.shares", 88761), ("cpu.weight", 8876)):
-            path = Path(line.split()[1], "europa", name, file)
-            if path.exists():
+            above = Path(line.split()[1], "europa", file)
+            for path in (above, above.parent / name / file):
+                if not path.exists():
+                    continue
+                if path == above:
+                    weights_before.setdefault(path, path.read_text())
                 path.write_text(str(weight))
+
+
+def weigh_as_before():
+    for path, weight in weights_before.items():
+        with contextlib.suppress(OSError):
+            path.write_text(weight)
 
 
 def sum_runtime(pids):
@@ -185,7 +201,8 @@ class VR:
     every = []
 
     def __init__(self, image, *opts, args=()):
-        self.name = f"{STEM}{'abcdefgh'[len(VR.every)]}"
+        number, letters = len(VR.every), "abcdefghijklmnopqrstuvwxyz"
+        self.name = f"{STEM}{letters[number // 26 - 1] if number >= 26 else ''}{letters[number % 26]}"
         VR.every.append(self)
         run(BUILD / "bin/europa-run", "--detach", "--name", self.name, *opts, image, *(["--", *args] if args else []))
         self.state = wait_for(lambda: self.read_state(), f"{self.name} to run")
@@ -383,10 +400,10 @@ class SocketRouter(Path3):
 class EuropaRouter(Path3):
     title = "ipfwd on europad"
 
-    def __init__(self):
+    def __init__(self, *vr_options):
         super().__init__("e", router=False)
         # As the kernel's: no expiry in the middle of a round, for the sink drops what would refresh it.
-        self.vr = VR(ROOT / "image/ipfwd", "--vnics", "2", args=[
+        self.vr = VR(ROOT / "image/ipfwd", "--vnics", "2", *vr_options, args=[
             "address", "0", "10.0.0.1/24", "address", "1", "10.0.1.1/24",
             "neighbour", "10.0.0.2", GEN_MAC, "dev", "0", "neighbour", "10.0.1.2", SINK_MAC, "dev", "1"])
         self.left, self.right = f"{self.vr.name}-v0", f"{self.vr.name}-v1"
@@ -665,6 +682,7 @@ def clean_up_paths():
 
 def clean_up():
     clean_up_paths()
+    weigh_as_before()
     with contextlib.suppress(RuntimeError):
         wait_for(lambda: not switch_pids(), "europad to leave", 10)
     shutil.rmtree(RUN_DIR, ignore_errors=True)
@@ -707,15 +725,21 @@ def interrupted(*_):
     raise KeyboardInterrupt
 
 
-if os.geteuid():
-    sys.exit("bench: needs root, for network namespaces: sudo make bench")
-signal.signal(signal.SIGTERM, interrupted)
-above_other_load()
-status = 130
-try:
-    status = main()
-except KeyboardInterrupt:
-    pass
-finally:
-    clean_up()
-sys.exit(status)
+def run_all(main):
+    """As root, above the machine's other load, and with everything taken away again however it ends."""
+    if os.geteuid():
+        sys.exit("needs root, for network namespaces: use sudo")
+    signal.signal(signal.SIGTERM, interrupted)
+    above_other_load()
+    status = 130
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        clean_up()
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    run_all(main)

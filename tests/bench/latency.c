@@ -253,8 +253,8 @@ static void parse(int argc, char **argv)
 	}
 	count = (uint64_t)(want.rate * want.seconds);
 	if (!ok || !want.from || !want.to || !want.dst.s_addr || !count || optind < argc) {
-		fputs("usage: latency --from NETNS:DEV --to NETNS:DEV --mac MAC --dst ADDRESS [--src ADDRESS] [--rate PPS] [--seconds S] [--port N]\n",
-		      stderr);
+		fputs("usage: latency --from NETNS:DEV --to NETNS:DEV --mac MAC --dst ADDRESS [--src ADDRESS] [--rate PPS] [--seconds S]"
+		      " [--port N]\n", stderr);
 		exit(2);
 	}
 }

@@ -54,7 +54,10 @@ fi
 # What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
 tests=${*:-tests/integration/test_module.py tests/integration/test_switch.py tests/integration/test_sharing.py tests/integration/test_death.py
 	tests/integration/test_hostile.py tests/integration/test_l2switch.py tests/integration/test_tcp.py tests/integration/test_ipfwd.py
-	tests/integration/test_pool.py -k "not hundred and not no_pool_of and not bad_statements and not within_a_second"}
+	tests/integration/test_pool.py tests/integration/test_quota.py
+	-k "not hundred and not no_pool_of and not bad_statements and not within_a_second"}
+# One command line there.
+tests=${tests//$'\n'/ }
 
 cat >"$share/suite" <<END
 cd $root
