@@ -92,24 +92,32 @@ static int hear(int fd, struct line_reply *reply, int fds[LINE_FDS], struct erro
 	return reply->status;
 }
 
-int ask_freeze(struct line *line, const char *name, int parent, const char *partial, const char *final, struct error *e)
+int ask_begin(struct line *line, const char *name, int parent, const char *partial, const char *final, struct error *e)
 {
-	struct line_request request = { .verb = LINE_FREEZE };
+	struct line_request request = { .verb = LINE_BEGIN };
 	int fds[LINE_FDS] = { -1, -1, -1 };
 	struct line_reply reply;
-	int err;
 
 	snprintf(request.partial, sizeof request.partial, "%s", partial);
 	snprintf(request.final, sizeof request.final, "%s", final);
 	line->fd = connect_to(name, e);
 	if (line->fd < 0)
 		return line->fd;
-	err = say(line->fd, &request, parent, e) ?: hear(line->fd, &reply, fds, e);
+	return say(line->fd, &request, parent, e) ?: hear(line->fd, &reply, fds, e);
+}
+
+int ask_freeze(struct line *line, struct error *e)
+{
+	const struct line_request request = { .verb = LINE_FREEZE };
+	int fds[LINE_FDS] = { -1, -1, -1 };
+	struct line_reply reply;
+	int err = say(line->fd, &request, -1, e) ?: hear(line->fd, &reply, fds, e);
+
 	line->control = fds[LINE_CONTROL];
 	line->pool = fds[LINE_POOL];
 	line->state = fds[LINE_STATE];
 	if (!err && line->control < 0)
-		err = refuse(e, "the supervisor of \"%s\" is of another version than this program", name);
+		err = refuse(e, "its supervisor is of another version than this program");
 	line->sequence = err ? 0 : reply.sequence;
 	return err;
 }

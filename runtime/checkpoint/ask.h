@@ -16,7 +16,9 @@ struct line {
 #define LINE_NONE { .fd = -1, .control = -1, .pool = -1, .state = -1 }
 
 /* parent: the directory in which the checkpoint is made under the name `partial`, and gets the name `final`. */
-int ask_freeze(struct line *line, const char *name, int parent, const char *partial, const char *final, struct error *e);
+int ask_begin(struct line *line, const char *name, int parent, const char *partial, const char *final, struct error *e);
+/* Nothing comes in any more, and the data plane is asked to save. */
+int ask_freeze(struct line *line, struct error *e);
 /* The data plane has answered: from here on the switch touches no slot either. */
 int ask_stop(struct line *line, struct error *e);
 /* The checkpoint is there when this returns 0. */

@@ -312,14 +312,20 @@ static int save_processes(struct checkpoint *c, const struct mode *mode, struct 
 	return fault_inject("checkpoint-processes", e) ?: mode->save(c, e);
 }
 
+/* What needs no frozen VR: a large configuration takes its time. */
+static int begin(struct checkpoint *c, const struct target *t, struct error *e)
+{
+	return fault_inject("checkpoint-begin", e) ?: ask_begin(&c->line, c->state.name, t->parent, t->partial, t->final, e) ?:
+	       make_partial(c, t, e) ?: save_config(c, e);
+}
+
 /* The VR is frozen while this runs, and goes on where it fails. */
-static int save(struct checkpoint *c, const struct mode *mode, const struct target *t, const struct request *r, struct outcome *o, struct error *e)
+static int save(struct checkpoint *c, const struct mode *mode, const struct request *r, struct outcome *o, struct error *e)
 {
 	int64_t start = now_us(CLOCK_MONOTONIC);
-	int err = fault_inject("checkpoint-freeze", e) ?: ask_freeze(&c->line, c->state.name, t->parent, t->partial, t->final, e) ?:
+	int err = fault_inject("checkpoint-freeze", e) ?: ask_freeze(&c->line, e) ?:
 		  fault_inject("checkpoint-settle", e) ?: mode->settle(c, e) ?: fault_inject("checkpoint-stop", e) ?: ask_stop(&c->line, e) ?:
-		  make_partial(c, t, e) ?: save_region(c, &o->packets, e) ?: save_processes(c, mode, e) ?: save_config(c, e) ?:
-		  save_manifest(c, e) ?: fault_inject("checkpoint-commit", e) ?: ask_commit(&c->line, r->leave_running, e);
+		  save_region(c, &o->packets, e) ?: save_processes(c, mode, e) ?: save_manifest(c, e) ?: fault_inject("checkpoint-commit", e) ?: ask_commit(&c->line, r->leave_running, e);
 
 	if (!err && fault_wanted("checkpoint-committed"))
 		err = 0;                /* a test kills it there, and has nothing to fail */
@@ -394,9 +400,7 @@ static int checkpoint(const struct request *r, struct error *e)
 	err = mode ? find_target(r->path, &t, e) : -EINVAL;
 	if (!err) {
 		supervisor = process_open(&c.state.supervisor);
-		err = preflight(&c, mode, r, e);
-		if (!err)
-			err = save(&c, mode, &t, r, &o, e);
+		err = preflight(&c, mode, r, e) ?: begin(&c, &t, e) ?: save(&c, mode, r, &o, e);
 		let_go(&c.line);
 		if (err)
 			context(e, "cannot checkpoint \"%s\"", r->name);

@@ -5,14 +5,17 @@
  *
  *	europa-checkpoint                     the supervisor
  *	connects
- *	FREEZE, where the checkpoint goes -->
+ *	BEGIN, where the checkpoint goes  -->
+ *	                                      <-- 0
+ *	makes the partial directory, writes into it what doesn't change
+ *	FREEZE                            -->
  *	                                      has the switch let nothing in, and asks the data plane to save
  *	                                      <-- 0, and control, pool and state
  *	waits until the data plane has answered in the pool
  *	STOP                              -->
  *	                                      has the switch touch no slot any more
  *	                                      <-- 0
- *	writes the partial directory
+ *	writes the rest into the partial directory
  *	COMMIT                            -->
  *	                                      renames the directory to what it is to be called: from here on it is there
  *	                                      <-- 0
@@ -32,15 +35,16 @@
 #define LINE_SOCKET "supervisor.sock"
 
 enum line_verb {
-	LINE_FREEZE = 1,
-	LINE_STOP   = 2,
-	LINE_COMMIT = 3,
+	LINE_BEGIN  = 1,
+	LINE_FREEZE = 2,
+	LINE_STOP   = 3,
+	LINE_COMMIT = 4,
 };
 
 struct line_request {
 	uint32_t verb;
 	uint32_t leave_running;            /* COMMIT: the VR goes on */
-	char partial[NAME_MAX + 1];        /* FREEZE: names in the directory whose descriptor goes with it */
+	char partial[NAME_MAX + 1];        /* BEGIN: names in the directory whose descriptor goes with it */
 	char final[NAME_MAX + 1];
 };
 

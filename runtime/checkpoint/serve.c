@@ -164,13 +164,10 @@ static bool is_file_name(const char name[NAME_MAX + 1])
 	return memchr(name, '\0', NAME_MAX + 1) && name[0] && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-static int freeze(struct checkpoint_server *s, struct backend *backend, const struct region *region, const struct line_request *request,
-		  int *parent, unsigned *sequence, struct error *e)
+static int begin(struct checkpoint_server *s, const struct region *region, const struct line_request *request, int *parent, struct error *e)
 {
-	int err;
-
 	if (s->parent >= 0)
-		return refuse(e, "it is frozen already");
+		return refuse(e, "it has begun already");
 	if (*parent < 0 || !is_file_name(request->partial) || !is_file_name(request->final))
 		return refuse(e, "expected a directory and two names");
 	s->parent = take_fd(parent);
@@ -178,9 +175,17 @@ static int freeze(struct checkpoint_server *s, struct backend *backend, const st
 	memcpy(s->final, request->final, sizeof s->final);
 	if (!region)
 		return fail(e, ENOTSUP, "it has no vNIC, and so no packet pool");
-	err = fault_inject("serve-freeze", e);
+	return fault_inject("serve-begin", e);
+}
+
+static int freeze(struct checkpoint_server *s, struct backend *backend, unsigned *sequence, struct error *e)
+{
+	int err = fault_inject("serve-freeze", e);
+
 	if (err)
 		return err;
+	if (s->parent < 0 || s->frozen)
+		return refuse(e, "it has not begun, or is frozen already");
 	s->frozen = true;
 	return backend_quiesce(backend, EUROPA_QUIESCE_IN, e) ?: backend_ask(backend, EUROPA_ASK_SAVE, sequence, e);
 }
@@ -222,8 +227,11 @@ static bool serve_request(struct checkpoint_server *s, struct backend *backend, 
 	int err;
 
 	switch (request->verb) {
+	case LINE_BEGIN:
+		err = begin(s, region, request, parent, &e);
+		return answer(s->tool, err, 0, &e, NULL, 0) == 0 && !err;
 	case LINE_FREEZE:
-		err = freeze(s, backend, region, request, parent, &sequence, &e);
+		err = freeze(s, backend, &sequence, &e);
 		if (!err) {
 			fds[LINE_CONTROL] = region->control;
 			fds[LINE_POOL] = region->pool;

@@ -564,8 +564,8 @@ def test_a_damaged_checkpoint_creates_nothing_and_a_good_one_is_not_changed(euro
 
 # ---- failures ----
 
-STEPS = ["checkpoint-preflight", "checkpoint-freeze", "checkpoint-settle", "checkpoint-stop", "checkpoint-partial", "checkpoint-region",
-         "checkpoint-processes", "checkpoint-config", "checkpoint-manifest", "checkpoint-commit"]
+STEPS = ["checkpoint-preflight", "checkpoint-begin", "checkpoint-partial", "checkpoint-config", "checkpoint-freeze", "checkpoint-settle",
+         "checkpoint-stop", "checkpoint-region", "checkpoint-processes", "checkpoint-manifest", "checkpoint-commit"]
 
 
 @pytest.fixture(scope="module")
@@ -615,7 +615,7 @@ def test_the_tool_killed_at_any_step(routed, faults, tmp_path):
     passes(routed)
 
 
-@pytest.mark.parametrize("step", ["serve-freeze", "serve-stop", "serve-commit"])
+@pytest.mark.parametrize("step", ["serve-begin", "serve-freeze", "serve-stop", "serve-commit"])
 def test_the_supervisors_steps(europa, faults, tmp_path, step):
     """Where one fails the VR goes on; where the supervisor is killed the VR dies with it, and there is no checkpoint."""
     for kind in ("EUROPA_FAULT", "EUROPA_FAULT_KILL"):
