@@ -22,6 +22,7 @@ struct state {
 	int fd;                        /* the memfd, or -1 */
 	const struct europa_state_ops *ops;
 	void *arg;
+	uint32_t received;             /* packets that the data plane had taken when it last waited and was asked */
 	/* while it is written */
 	uint8_t *buffer;               /* NULL: it isn't */
 	size_t buffered;

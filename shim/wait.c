@@ -299,15 +299,31 @@ static int sleep_on_doorbell(struct europa *eu, int timeout_ms)
 	return result ? result : packets_ready(eu);
 }
 
+/*
+ * Packets first: what is taken now needn't be saved. But a data plane may leave some in a ring for ever, that of a vNIC
+ * that it doesn't use: it has taken none since it last waited.
+ */
+static bool is_to_save(struct europa *eu, bool ready)
+{
+	struct state *state = &eu->priv->state;
+	uint32_t before = state->received;
+
+	if (!state_is_asked(eu))
+		return false;
+	state->received = packets_received(eu);
+	return !ready || state->received == before;
+}
+
 int europa_wait(struct europa *eu, int timeout_ms)
 {
 	uint64_t turn, start;
 	long length;
+	bool ready = packets_ready(eu);
 	int result;
 
-	if (packets_ready(eu))
+	if (is_to_save(eu, ready) && state_serve(eu))
 		return 1;
-	if (state_is_asked(eu) && state_serve(eu))
+	if (ready)
 		return 1;
 	if (timeout_ms == 0)
 		return 0;

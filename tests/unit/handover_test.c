@@ -289,6 +289,21 @@ static void saves_wherever_it_looks_and_anew_for_each_request(void **state)
 	bed_assert_whole(&bed);
 }
 
+static void packets_that_it_never_takes_keep_it_from_nothing(void **state)
+{
+	u64 len;
+
+	assert_int_equal(europa_state(bed.eu, &ops, &mine), 0);
+	bed_receive_numbered(&bed, 1, 0, 3);
+	start(by_wait);
+	assert_int_equal(await_answer(ask(EUROPA_ASK_SAVE), &len), 0);
+	assert_saved(len, 0);
+	ask(EUROPA_ASK_NOTHING);
+	bed_receive_numbered(&bed, 0, 0, 3);
+	assert_int_equal(await_frames(3), 3);
+	finish();
+}
+
 static void takes_nothing_while_it_stands_still(void **state)
 {
 	uint32_t taken;
@@ -608,6 +623,7 @@ int main(void)
 		T(refuses_what_it_does_not_know),
 		T(an_ops_without_a_version_is_refused),
 		T(saves_wherever_it_looks_and_anew_for_each_request),
+		T(packets_that_it_never_takes_keep_it_from_nothing),
 		T(takes_nothing_while_it_stands_still),
 		T(a_signal_does_not_end_it),
 		T(goes_on_where_the_next_switch_withdraws),
