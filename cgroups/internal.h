@@ -109,7 +109,7 @@ struct setting {
 
 struct plan {
 	unsigned n;
-	struct setting setting[12];
+	struct setting setting[14];
 };
 
 void plan_add(struct plan *plan, enum controller controller, const char *file, const char *fmt, ...)
@@ -124,6 +124,9 @@ int limits_available(const struct vr_limits *limits, struct error *e);
 int64_t limits_quota(const struct vr_limits *limits, uint32_t *period);
 /* The other way round. */
 void limits_from_quota(struct vr_limits *limits, int64_t quota, uint32_t period);
+/* The weight that every group has by itself is none. */
+#define WEIGHT_DEFAULT 100u
+void limits_from_weight(struct vr_limits *limits, uint64_t weight);
 /* Writes the limits into a group that is being made. */
 int limits_write(const struct cgroup_set *set, const struct vr_limits *limits, struct error *e);
 

@@ -15,6 +15,7 @@
 #define PERIOD_MIN 1000u           /* the kernel's bounds */
 #define PERIOD_MAX 1000000u
 #define QUOTA_MIN 1000u
+#define WEIGHT_MAX 10000u
 
 #define JOIN_PASSES 100            /* a group that still grows after so many passes over it is a fork bomb */
 
@@ -59,6 +60,12 @@ void limits_from_quota(struct vr_limits *limits, int64_t quota, uint32_t period)
 	limits->period_us = period;
 }
 
+void limits_from_weight(struct vr_limits *limits, uint64_t weight)
+{
+	if (weight != WEIGHT_DEFAULT)
+		limits->cpu_weight = (uint32_t)weight;
+}
+
 int limits_check(const struct vr_limits *limits, struct error *e)
 {
 	const char *cpuset = limits->cpuset;
@@ -75,6 +82,8 @@ int limits_check(const struct vr_limits *limits, struct error *e)
 			return refuse(e, "cpu burst '%u': must be at most the quota of a period, %lld microseconds",
 				      limits->burst_us, (long long)quota);
 	}
+	if (limits->cpu_weight > WEIGHT_MAX && limits->cpu_weight != UINT32_MAX)
+		return refuse(e, "cpu weight '%u': must be 1 to %u", limits->cpu_weight, WEIGHT_MAX);
 	if (cpuset && (!*cpuset || strlen(cpuset) >= VALUE_MAX || cpuset[strspn(cpuset, "0123456789,-:/")]))
 		return refuse(e, "cpuset '%s': must be a list of CPUs like 0-3,5", cpuset);
 	return 0;
@@ -82,7 +91,7 @@ int limits_check(const struct vr_limits *limits, struct error *e)
 
 unsigned limits_need(const struct vr_limits *limits)
 {
-	return (limits->cpu_permille ? BIT(CPU) : 0) | (limits->cpuset ? BIT(CPUSET) : 0) |
+	return (limits->cpu_permille || limits->cpu_weight ? BIT(CPU) : 0) | (limits->cpuset ? BIT(CPUSET) : 0) |
 	       (limits->memory ? BIT(MEMORY) : 0) | (limits->pids ? BIT(PIDS) : 0);
 }
 

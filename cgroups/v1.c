@@ -11,6 +11,7 @@
 #include "cgroups/cgroups.h"
 #include "runtime/error.h"
 
+#define SHARES_DEFAULT 1024u
 #define UNLIMITED_MEMORY (UINT64_C(1) << 62)       /* what v1 shows without a limit is larger: LONG_MAX in whole pages */
 
 /* Gives a level the CPUs and memory nodes of the one above, where it has none yet. */
@@ -65,6 +66,14 @@ static void plan_cpu(const struct vr_limits *limits, struct plan *plan)
 		plan_add(plan, CPU, "cpu.cfs_burst_us", "%" PRIu32, limits->burst_us);
 }
 
+/* v1 calls the ordinary weight 1024. */
+static void plan_weight(const struct vr_limits *limits, struct plan *plan)
+{
+	uint32_t weight = limits->cpu_weight == UINT32_MAX ? WEIGHT_DEFAULT : limits->cpu_weight;
+
+	plan_add(plan, CPU, "cpu.shares", "%" PRIu32, weight * SHARES_DEFAULT / WEIGHT_DEFAULT);
+}
+
 /* A VR at its limit is not to fill the host's swap instead. */
 static void plan_memory(const struct vr_limits *limits, struct plan *plan)
 {
@@ -80,8 +89,10 @@ static void v1_plan(const struct vr_limits *limits, unsigned controllers, struct
 {
 	if (controllers & BIT(CPUSET))
 		plan_add(plan, CPUSET, "cpuset.cpus", "%s", limits->cpuset);
-	if (controllers & BIT(CPU))
+	if ((controllers & BIT(CPU)) && limits->cpu_permille)
 		plan_cpu(limits, plan);
+	if ((controllers & BIT(CPU)) && limits->cpu_weight)
+		plan_weight(limits, plan);
 	if (controllers & BIT(MEMORY))
 		plan_memory(limits, plan);
 	if (controllers & BIT(PIDS)) {
@@ -103,13 +114,16 @@ static int get_number(const struct cgroup_set *set, enum controller controller, 
 
 static int cpu_limits(const struct cgroup_set *set, struct vr_limits *limits)
 {
-	int64_t quota, period, burst;
+	int64_t quota, period = 0, burst, shares = 0;
 	int rc = get_number(set, CPU, "cpu.cfs_quota_us", &quota);
 
 	if (rc == 0)
 		rc = get_number(set, CPU, "cpu.cfs_period_us", &period);
+	if (rc == 0)
+		rc = get_number(set, CPU, "cpu.shares", &shares);
 	if (rc < 0)
 		return rc;
+	limits_from_weight(limits, (uint64_t)(shares * WEIGHT_DEFAULT + SHARES_DEFAULT / 2) / SHARES_DEFAULT);
 	get_number(set, CPU, "cpu.cfs_burst_us", &burst);
 	limits_from_quota(limits, quota, (uint32_t)period);
 	limits->burst_us = (uint32_t)burst;

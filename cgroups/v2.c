@@ -69,6 +69,11 @@ static void plan_cpu(const struct vr_limits *limits, struct plan *plan)
 		plan_add(plan, CPU, "cpu.max.burst", "%" PRIu32, limits->burst_us);
 }
 
+static void plan_weight(const struct vr_limits *limits, struct plan *plan)
+{
+	plan_add(plan, CPU, "cpu.weight", "%" PRIu32, limits->cpu_weight == UINT32_MAX ? WEIGHT_DEFAULT : limits->cpu_weight);
+}
+
 static void plan_max(struct plan *plan, enum controller controller, const char *file, uint64_t limit)
 {
 	if (limit == UINT64_MAX)
@@ -81,8 +86,10 @@ static void v2_plan(const struct vr_limits *limits, unsigned controllers, struct
 {
 	if (controllers & BIT(CPUSET))
 		plan_add(plan, CPUSET, "cpuset.cpus", "%s", limits->cpuset);
-	if (controllers & BIT(CPU))
+	if ((controllers & BIT(CPU)) && limits->cpu_permille)
 		plan_cpu(limits, plan);
+	if ((controllers & BIT(CPU)) && limits->cpu_weight)
+		plan_weight(limits, plan);
 	if (controllers & BIT(MEMORY)) {
 		/* A VR at its limit is not to fill the host's swap instead. */
 		plan_add_optional(plan, MEMORY, "memory.swap.max", limits->memory == UINT64_MAX ? "max" : "0");
@@ -117,15 +124,18 @@ static int get_limit(const struct cgroup_set *set, enum controller controller, c
 static int cpu_limits(const struct cgroup_set *set, struct vr_limits *limits)
 {
 	char text[VALUE_MAX];
-	uint64_t burst;
+	uint64_t burst = 0, weight = 0;
 	long long quota;
 	unsigned period;
 	int rc = get_text(set, CPU, "cpu.max", text);
 
 	if (rc == 0)
 		rc = get_limit(set, CPU, "cpu.max.burst", &burst);
+	if (rc == 0)
+		rc = get_limit(set, CPU, "cpu.weight", &weight);
 	if (rc < 0)
 		return rc;
+	limits_from_weight(limits, weight);
 	if (sscanf(text, "%lld %u", &quota, &period) == 2)      /* not so for "max 100000" */
 		limits_from_quota(limits, quota, period);
 	limits->burst_us = (uint32_t)burst;

@@ -18,6 +18,8 @@
 
 #define MIN_MEMORY      (1ull << 20)
 #define MAX_PIDS        (1ull << 22)
+#define MAX_WEIGHT 10000
+#define USUAL_WEIGHT 100
 #define MIN_PERIOD_US   1000
 #define MAX_PERIOD_US   1000000
 #define MIN_QUOTA_US    1000            /* the kernel takes no smaller one */
@@ -135,6 +137,11 @@ int options_limit(int key, const struct arguments *a, bool lift, struct vr_limit
 		if (!quantity_microseconds(a->value, &n) || n > UINT32_MAX - 1)
 			return arguments_expected(a, e, "a time, as in 5ms or 5000us");
 		limits->burst_us = n || !lift ? (uint32_t)n : UINT32_MAX;
+		return 1;
+	case OPTION_CPU_WEIGHT:
+		if (!quantity_number(a->value, 1, MAX_WEIGHT, &n))
+			return arguments_expected(a, e, "a number from 1 to 10000; 100 is what others have");
+		limits->cpu_weight = n == USUAL_WEIGHT ? (lift ? UINT32_MAX : 0) : (uint32_t)n;
 		return 1;
 	case OPTION_CPUSET:
 		if (!quantity_cpuset(a->value))

@@ -29,6 +29,7 @@ enum {
 	OPTION_CPUS,
 	OPTION_CPU_PERIOD,
 	OPTION_CPU_BURST,
+	OPTION_CPU_WEIGHT,
 	OPTION_CPUSET,
 	OPTION_PIDS,
 	OPTION_AFTER_LIMITS,
@@ -39,6 +40,7 @@ enum {
 	{ OPTION_CPUS, "cpus", "NUMBER", "the same as a number: 0.25", NULL }, \
 	{ OPTION_CPU_PERIOD, "cpu-period", "TIME", "period of the quota, 1ms to 1s (default 10ms)", NULL }, \
 	{ OPTION_CPU_BURST, "cpu-burst", "TIME", "unused quota that may be saved up, 0 to the quota", NULL }, \
+	{ OPTION_CPU_WEIGHT, "cpu-weight", "NUMBER", "share against others that want the CPU, 1 to 10000 (default 100)", NULL }, \
 	{ OPTION_CPUSET, "cpuset", "LIST", "CPUs to run on: 0-3,5", NULL }, \
 	{ OPTION_CPUSET, "cpuset-cpus", "LIST", NULL, NULL }, \
 	{ OPTION_MEMORY, "memory", "SIZE", "most memory, pool included: 64M", NULL }, \

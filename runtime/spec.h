@@ -23,6 +23,7 @@ struct vr_limits {
 	uint32_t cpu_permille;     /* of one CPU: 250 is 25%, 1500 is 150% */
 	uint32_t period_us;        /* 0: 10000, see docs/design.md "Why a period of 10 ms" */
 	uint32_t burst_us;
+	uint32_t cpu_weight;       /* 1..10000 against others that want the same CPU; 0: 100 */
 	char *cpuset;              /* "0-3,5" as the kernel takes it, or NULL */
 	uint64_t memory;           /* bytes */
 	uint64_t pids;

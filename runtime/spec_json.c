@@ -105,9 +105,9 @@ static json_int_t bounded(uint64_t n)
 
 json_t *limits_json(const struct vr_limits *l)
 {
-	return json_pack("{s:I, s:I, s:I, s:s*, s:I, s:I}", "cpu_permille", (json_int_t)l->cpu_permille,
+	return json_pack("{s:I, s:I, s:I, s:I, s:s*, s:I, s:I}", "cpu_permille", (json_int_t)l->cpu_permille,
 			 "period_us", (json_int_t)l->period_us, "burst_us", (json_int_t)l->burst_us,
-			 "cpuset", l->cpuset, "memory", bounded(l->memory), "pids", bounded(l->pids));
+			 "cpu_weight", (json_int_t)l->cpu_weight, "cpuset", l->cpuset, "memory", bounded(l->memory), "pids", bounded(l->pids));
 }
 
 json_t *spec_json(const struct vr_spec *spec)
@@ -211,22 +211,23 @@ static int check_env(char *const *env, struct error *e)
 
 int limits_parse(json_t *json, struct vr_limits *l, struct error *e)
 {
-	json_int_t permille, period, burst, memory, pids;
+	json_int_t permille, period, burst, memory, pids, weight = 0;
 	const char *cpuset = NULL;
 	json_error_t error;
 
-	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:I, s:I, s:I, s?s, s:I, s:I}", "cpu_permille", &permille,
-			   "period_us", &period, "burst_us", &burst, "cpuset", &cpuset, "memory", &memory, "pids", &pids) < 0)
+	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:I, s:I, s:I, s?I, s?s, s:I, s:I}", "cpu_permille", &permille,
+			   "period_us", &period, "burst_us", &burst, "cpu_weight", &weight, "cpuset", &cpuset, "memory", &memory, "pids", &pids) < 0)
 		return json_complaint(&error, e);
 	if (json_in_range("cpu_permille", permille, 0, UINT32_MAX, e) || json_in_range("period_us", period, 0, UINT32_MAX, e) ||
 	    json_in_range("burst_us", burst, 0, UINT32_MAX, e) || json_in_range("memory", memory, 0, INT64_MAX, e) ||
-	    json_in_range("pids", pids, 0, INT64_MAX, e))
+	    json_in_range("pids", pids, 0, INT64_MAX, e) || json_in_range("cpu_weight", weight, 0, 10000, e))
 		return -EINVAL;
 	if (cpuset && !quantity_cpuset(cpuset))
 		return refuse(e, "cpuset: expected a list of CPUs");
 	l->cpu_permille = (uint32_t)permille;
 	l->period_us = (uint32_t)period;
 	l->burst_us = (uint32_t)burst;
+	l->cpu_weight = (uint32_t)weight;
 	l->memory = (uint64_t)memory;
 	l->pids = (uint64_t)pids;
 	if (!cpuset)

@@ -64,6 +64,7 @@ static struct vr_limits limits_as_changes(const struct vr_limits *l)
 		.cpu_permille = l->cpu_permille ? l->cpu_permille : UINT32_MAX,
 		.period_us = l->cpu_permille ? l->period_us : 0,
 		.burst_us = l->burst_us ? l->burst_us : l->cpu_permille ? UINT32_MAX : 0,
+		.cpu_weight = l->cpu_weight ? l->cpu_weight : UINT32_MAX,
 		.cpuset = l->cpuset,
 		.memory = l->memory ? l->memory : UINT64_MAX,
 		.pids = l->pids ? l->pids : UINT64_MAX,

@@ -80,6 +80,21 @@ def test_a_cpuset_keeps_spinning_processes_on_their_cpus(europa, spinner):
     assert used.percent <= 100.5
 
 
+def test_who_wants_the_same_cpu_gets_it_by_weight(europa, spinner):
+    """The ratio, not the shares: what else runs there takes from both."""
+    light = spin(europa, spinner, "--cpuset", 0, "--cpu-weight", 50)
+    heavy = spin(europa, spinner, "--cpuset", 0, "--cpu-weight", 400)
+    with Used(light, heavy) as used:
+        time.sleep(SECONDS)
+    assert used.percents[1] > 3 * used.percents[0]
+    europa("update", "--cpu-weight", 400, light.name)
+    europa("update", "--cpu-weight", 50, heavy.name)
+    with Used(light, heavy) as used:
+        time.sleep(SECONDS)
+    assert used.percents[0] > 3 * used.percents[1]
+    assert light.inspect()["state"]["limits"]["cpu_weight"] == 400
+
+
 def test_an_idle_vr_with_the_same_quota_is_never_stopped(europa):
     """The spinner's counterpart: who waits by europa_wait has its quota left when packets come."""
     vr = europa.start("nullfwd", "--cpu", "25%", "--vnics", 2)

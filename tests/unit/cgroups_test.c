@@ -407,6 +407,32 @@ static void cpu_limits_land_in_the_kernel(void **state)
 	}
 }
 
+/* v1 and v2 count weights differently; a VR without one has what everybody has. */
+static void a_weight_lands_in_the_kernel(void **state)
+{
+	static const struct {
+		uint32_t weight, shares;
+	} table[] = { { 0, 1024 }, { 1, 10 }, { 50, 512 }, { 250, 2560 }, { 10000, 102400 }, { UINT32_MAX, 1024 } };
+	struct fixture *f = *state;
+
+	require(f, BIT(CPU));
+	create(f, (struct vr_limits) { .cpu_permille = 250 });
+	for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
+		bool usual = table[i].shares == 1024;
+		struct vr_limits now;
+
+		assert_ok(f, cgroups_update(f->set, &(struct vr_limits) { .cpu_weight = table[i].weight }, &f->error));
+		assert_int_equal(atol(file_of(f, CPU, "cpu.shares", "cpu.weight")),
+				 group_of(f->set, CPU)->hierarchy->version->layout == LAYOUT_V2 ? (usual ? 100 : table[i].weight) : table[i].shares);
+		assert_ok(f, cgroups_limits(f->set, &now, &f->error));
+		assert_int_equal(now.cpu_weight, usual ? 0 : table[i].weight);
+		assert_int_equal(now.cpu_permille, 250);
+		free(now.cpuset);
+	}
+	assert_fails(f, EINVAL, "cpu weight '10001': must be 1 to 10000",
+		     cgroups_update(f->set, &(struct vr_limits) { .cpu_weight = 10001 }, &f->error));
+}
+
 static void memory_pids_and_cpuset_land_in_the_kernel(void **state)
 {
 	struct fixture *f = *state;
@@ -1201,6 +1227,7 @@ static const struct CMUnitTest life_tests[] = {
 /* These need controllers. */
 static const struct CMUnitTest limit_tests[] = {
 	TEST(cpu_limits_land_in_the_kernel),
+	TEST(a_weight_lands_in_the_kernel),
 	TEST(memory_pids_and_cpuset_land_in_the_kernel),
 	TEST(a_cpuset_binds_its_members),
 	TEST(a_limit_that_the_kernel_refuses_leaves_nothing),

@@ -84,10 +84,11 @@ static void limits_are_written_in_either_spelling(void **state)
 {
 	struct vr_spec s;
 
-	take("--cpu 25% --cpu-period 20ms --cpu-burst=1ms --cpuset 0-1 --memory 64M --pids 10 @", &s);
+	take("--cpu 25% --cpu-period 20ms --cpu-burst=1ms --cpu-weight 300 --cpuset 0-1 --memory 64M --pids 10 @", &s);
 	assert_int_equal(s.limits.cpu_permille, 250);
 	assert_int_equal(s.limits.period_us, 20000);
 	assert_int_equal(s.limits.burst_us, 1000);
+	assert_int_equal(s.limits.cpu_weight, 300);
 	assert_string_equal(s.limits.cpuset, "0-1");
 	assert_int_equal(s.limits.memory, 64 << 20);
 	assert_int_equal(s.limits.pids, 10);
@@ -274,6 +275,8 @@ static void bad_values_are_refused_in_one_line(void **state)
 		{ "--cpu-period 1us @", "--cpu-period \"1us\": expected a time from 1ms to 1s" },
 		{ "--cpu-period 2s @", "--cpu-period \"2s\"" },
 		{ "--cpu-burst x --cpu 5% @", "--cpu-burst \"x\": expected a time" },
+		{ "--cpu-weight 0 @", "--cpu-weight \"0\": expected a number from 1 to 10000" },
+		{ "--cpu-weight 10001 @", "--cpu-weight \"10001\": expected a number from 1 to 10000" },
 		{ "--cpu-burst 1ms @", "--cpu-burst: expected a quota" },
 		{ "--cpu 10% --cpu-period 100ms --cpu-burst 11ms @", "--cpu-burst \"11000us\": expected at most the quota, 10000us" },
 		{ "--cpu 5% --cpu-period 10ms @", "--cpu-period \"10000us\": expected at least 20000us" },
