@@ -5,7 +5,7 @@ make bench: what Europa costs, beside what others cost, in one run. docs/perform
 
     bench.py [--build DIR] [--rounds N] [--seconds S] [SECTION...]
 
-Sections: forward tcp handoff idle start takeover. Contenders are interleaved: round 1 of each, round 2 of each, ... Results go to
+Sections: forward tcp handoff idle start takeover checkpoint. Contenders are interleaved: round 1 of each, round 2 of each, ... Results go to
 BUILD/bench/SECTION.json, and as Markdown to stdout. What can't be measured here is printed as that, with the reason.
 """
 import argparse
@@ -584,7 +584,7 @@ def handoff():
     figures.save()
 
 
-# ---- idle, start, takeover ----
+# ---- idle, start, takeover, checkpoint ----
 
 def idle():
     figures = Figures("idle")
@@ -670,6 +670,40 @@ def takeover():
     figures.save()
 
 
+def many_routes(path, count):
+    """A configuration of ipfwd with so many routes, of /24 networks."""
+    with open(path, "w") as out:
+        out.write("address 0 10.0.0.1/24\naddress 1 10.0.1.1/24\n")
+        for n in range(count):
+            out.write(f"route {20 + (n >> 16)}.{n >> 8 & 255}.{n & 255}.0/24 via 10.0.{n & 1}.2\n")
+    return path
+
+
+def checkpoint():
+    """Saved and restored, in turns, the next time from what the restore made."""
+    figures = Figures("checkpoint")
+    with tempfile.TemporaryDirectory() as directory:
+        directory = Path(directory)
+        routers = {title: VR(ROOT / "image/ipfwd", "--vnics", "2", "--config", many_routes(directory / title.split()[0], count))
+                   for title, count in (("2 routes", 0), ("1000000 routes", 1000000))}
+        for number in range(options.rounds):
+            for title, vr in routers.items():
+                saved = directory / f"saved{number}{vr.name}"
+                begin = time.perf_counter()
+                said = json.loads(run(BUILD / "bin/europa-checkpoint", "--format", "json", vr.name, saved))
+                middle = time.perf_counter()
+                run(BUILD / "bin/europa-restore", "--detach", saved)
+                end = time.perf_counter()
+                figures.add(f"ipfwd with {title}", frozen=said["frozen_ms"], checkpoint=1000 * (middle - begin), restore=1000 * (end - middle))
+                shutil.rmtree(saved)
+        for vr in routers.values():
+            vr.kill()
+    print("## Checkpoint and restore, warm\n")
+    figures.table(("ms for which it stands still (to reach: 100)", "frozen", 1, 0), ("ms of europa-checkpoint", "checkpoint", 1, 0),
+                  ("ms of europa-restore", "restore", 1, 0))
+    figures.save()
+
+
 # ---- all of it ----
 
 def clean_up_paths():
@@ -689,7 +723,7 @@ def clean_up():
 
 
 def main():
-    every = ["forward", "tcp", "handoff", "idle", "start", "takeover"]
+    every = ["forward", "tcp", "handoff", "idle", "start", "takeover", "checkpoint"]
     # In this order, whatever was asked for first: forward and tcp share their paths.
     for section in options.sections:
         if section not in every:

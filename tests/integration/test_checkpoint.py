@@ -360,6 +360,27 @@ def test_a_router_moves_to_another_host_and_back(europa, europa2, a, b, tmp_path
     passes(routed)
 
 
+def test_the_readmes_move(tmp_path):
+    """As it stands there, in another directory and with namespaces of other names."""
+    section = (ROOT / "README.md").read_text().split("## Moving one to another host")[1].split("\n## ")[0]
+    script = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    here, there, name = f"{PREFIX}h{next(serial)}", f"{PREFIX}t{next(serial)}", f"{PREFIX}e"
+    for old, new in (("sudo ", ""), ("netns add here", f"netns add {here}"), ("netns add there", f"netns add {there}"), ("netns/here", f"netns/{here}"),
+                     ("netns/there", f"netns/{there}"), ("/tmp/here", f"/tmp/{here}"), ("/tmp/there", f"/tmp/{there}"), ("edge", name),
+                     ("image/ipfwd", str(ROOT / "image/ipfwd"))):
+        assert old in script
+        script = script.replace(old, new)
+    try:
+        done = command("bash", "-euo", "pipefail", "-c", script, cwd=tmp_path, env=dict(os.environ, PATH=f"{BUILD}/bin:{os.environ['PATH']}"))
+        assert "10.0.0.2/24" in done.stdout and done.stdout.splitlines()[-1] == name
+    finally:
+        for run_dir, host in ((f"/tmp/{here}", here), (f"/tmp/{there}", there)):
+            command(BUILD / "bin" / "europa-kill", "--time", "0", "--all", check=False, env=dict(os.environ, EUROPA_RUN_DIR=run_dir))
+            command("ip", "netns", "del", host, check=False)
+            wait_for(lambda: not list(Path(run_dir).glob("netns/*")), "europad to end")
+            shutil.rmtree(run_dir, ignore_errors=True)
+
+
 def test_a_copy_under_another_name(routed, tmp_path):
     """Beside the one that goes on; its devices are called by its own name, and are left alone."""
     passes(routed)
