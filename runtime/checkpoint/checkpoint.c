@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/europa.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@
 #include "runtime/error.h"
 #include "runtime/fault.h"
 #include "runtime/quantity.h"
+#include "runtime/rootfs.h"
 #include "runtime/spec_json.h"
 #include "runtime/sweep.h"
 
@@ -271,22 +274,37 @@ static int save_region(struct checkpoint *c, struct packets_count *count, struct
 	return err;
 }
 
-/* The file that --config named, as the data plane saw it. */
+/* As the data plane sees it, even where the file that --config named has another name or none now. Nothing in the VR leads out of it. */
+static int open_config(const struct checkpoint *c, struct error *e)
+{
+	const struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	char path[40];
+	auto_close int root = -1;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/root", c->state.init.pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return fail(e, errno, "cannot open \"%s\"", path);
+	fd = (int)syscall(SYS_openat2, root, ROOTFS_CONFIG, &how, sizeof how);
+	if (fd < 0 && errno == ENOSYS)
+		fd = open(c->manifest.spec.config, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 ? fail(e, errno, "cannot read its configuration") : fd;
+}
+
 static int save_config(struct checkpoint *c, struct error *e)
 {
-	const char *path = c->manifest.spec.config;
 	auto_free uint8_t *bytes = NULL;
-	auto_close int dir = -1;
+	auto_close int fd = -1;
 	size_t size;
 	int err = fault_inject("checkpoint-config", e);
 
-	if (err || !path)
+	if (err || !c->manifest.spec.config)
 		return err;
-	/* An absolute path: what it is relative to doesn't matter. */
-	dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return fail(e, errno, "cannot open \"/\"");
-	err = store_read(dir, "", path + strspn(path, "/"), CONFIG_MOST, &bytes, &size, e);
+	fd = open_config(c, e);
+	if (fd < 0)
+		return fd;
+	err = store_read_fd(fd, "", ROOTFS_CONFIG + 1, CONFIG_MOST, &bytes, &size, e);
 	return err ?: store_write(c->directory, manifest_file_names[FILE_CONFIG], bytes, size, &c->manifest.files[FILE_CONFIG], e);
 }
 
@@ -325,7 +343,8 @@ static int save(struct checkpoint *c, const struct mode *mode, const struct requ
 	int64_t start = now_us(CLOCK_MONOTONIC);
 	int err = fault_inject("checkpoint-freeze", e) ?: ask_freeze(&c->line, e) ?:
 		  fault_inject("checkpoint-settle", e) ?: mode->settle(c, e) ?: fault_inject("checkpoint-stop", e) ?: ask_stop(&c->line, e) ?:
-		  save_region(c, &o->packets, e) ?: save_processes(c, mode, e) ?: save_manifest(c, e) ?: fault_inject("checkpoint-commit", e) ?: ask_commit(&c->line, r->leave_running, e);
+		  save_region(c, &o->packets, e) ?: save_processes(c, mode, e) ?: save_manifest(c, e) ?:
+		  fault_inject("checkpoint-commit", e) ?: ask_commit(&c->line, r->leave_running, e);
 
 	if (!err && fault_wanted("checkpoint-committed"))
 		err = 0;                /* a test kills it there, and has nothing to fail */
@@ -353,6 +372,15 @@ static void let_go(const struct line *line)
 		return;
 	shutdown(line->fd, SHUT_WR);
 	poll(&end, 1, RESUME_MS);
+}
+
+/* What a restore will not find, said now, when something can be done about it. */
+static void warn(const struct checkpoint *c)
+{
+	for (unsigned n = 0; n < c->manifest.spec.vnics; n++)
+		if (c->state.vnic[n].device[0] && !c->state.vnic[n].link && !c->manifest.network[n].known)
+			fprintf(stderr, "europa-checkpoint: device \"%s\" is in no network namespace with a name: "
+				"its place and addresses are not saved\n", c->state.vnic[n].device);
 }
 
 static void report(const struct checkpoint *c, const struct request *r, const struct outcome *o)
@@ -407,8 +435,10 @@ static int checkpoint(const struct request *r, struct error *e)
 	}
 	if (!err && !r->leave_running)
 		wait_for_end(supervisor, r->name);
-	if (!err)
+	if (!err) {
+		warn(&c);
 		report(&c, r, &o);
+	}
 	if (t.parent >= 0)
 		close(t.parent);
 	release(&c);

@@ -397,7 +397,7 @@ static int add_address(struct mnl_socket *nl, const struct network_address *a, c
 static int add_route(struct mnl_socket *nl, const struct network_route *r, const char *device, uint32_t ifindex, struct error *e)
 {
 	char buffer[512];
-	struct nlmsghdr *h = request(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+	struct nlmsghdr *h = request(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
 	struct rtmsg *info = mnl_nlmsg_put_extra_header(h, sizeof *info);
 
 	*info = (struct rtmsg){
@@ -416,7 +416,7 @@ static int add_route(struct mnl_socket *nl, const struct network_route *r, const
 	return send_link(nl, h, device, "give a route to", e);
 }
 
-/* Routes without a gateway first: those with one are found by them. */
+/* None that is there already is replaced. Routes without a gateway first: those with one are found by them. */
 static int add_routes(struct mnl_socket *nl, const struct network *n, bool with_gateway, const char *device, uint32_t ifindex, struct error *e)
 {
 	int err = 0;

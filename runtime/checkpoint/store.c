@@ -143,15 +143,13 @@ static int read_all(int fd, uint8_t *to, size_t size, size_t *used)
 	return 0;
 }
 
-int store_read(int dir, const char *path, const char *name, size_t most, uint8_t **bytes, size_t *size, struct error *e)
+int store_read_fd(int fd, const char *path, const char *name, size_t most, uint8_t **bytes, size_t *size, struct error *e)
 {
-	/* Not blocking: a pipe of that name is refused, and not waited for. */
-	auto_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	auto_free uint8_t *buffer = NULL;
 	struct stat st;
 	int err;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return fail(e, errno, "cannot read \"%s/%s\"", path, name);
 	if (!S_ISREG(st.st_mode))
 		return refuse(e, "\"%s/%s\": expected a regular file", path, name);
@@ -166,6 +164,14 @@ int store_read(int dir, const char *path, const char *name, size_t most, uint8_t
 	buffer[*size] = '\0';
 	*bytes = take_ptr(buffer);
 	return 0;
+}
+
+int store_read(int dir, const char *path, const char *name, size_t most, uint8_t **bytes, size_t *size, struct error *e)
+{
+	/* Not blocking: a pipe of that name is refused, and not waited for. */
+	auto_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? fail(e, errno, "cannot read \"%s/%s\"", path, name) : store_read_fd(fd, path, name, most, bytes, size, e);
 }
 
 int store_verify(int dir, const char *path, const char *name, const struct store_file *file, uint8_t **bytes, struct error *e)

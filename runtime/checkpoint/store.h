@@ -52,7 +52,8 @@ void store_remove(int parent, const char *name);
 
 /* The directory; its path is the caller's and is named in messages. */
 int store_open(const char *path, struct error *e);
-/* A regular file of at most `most` bytes, whole: *bytes is the caller's to free, with a NUL behind it. */
+/* A regular file of at most `most` bytes, whole: *bytes is the caller's to free, with a NUL behind it. The descriptor stays the caller's. */
+int store_read_fd(int fd, const char *path, const char *name, size_t most, uint8_t **bytes, size_t *size, struct error *e);
 int store_read(int dir, const char *path, const char *name, size_t most, uint8_t **bytes, size_t *size, struct error *e);
 /* The same, and it is what the manifest says that it is. */
 int store_verify(int dir, const char *path, const char *name, const struct store_file *file, uint8_t **bytes, struct error *e);

@@ -80,6 +80,11 @@ static int check_alone(const struct vr_state *state, struct error *e)
 
 		if (pid <= 0 || pid == init || pid == data_plane || pid_namespace(pid) != namespace)
 			continue;
+		/* A kernel that doesn't list children: then one is the data plane, and two are too many. */
+		if (data_plane < 0) {
+			data_plane = pid;
+			continue;
+		}
 		read_comm(pid, name);
 		return refuse(e, "process %d \"%s\" runs in it beside the data plane, and can't be saved in warm mode: end it first", pid,
 			      quantity_quote(quoted, sizeof quoted, name));
