@@ -177,6 +177,53 @@ def pick(values, *names):
     return {name: values[name] for name in names}
 
 
+@figure("load", "How long a packet takes beside 10, 50 and 90 % of what gets through", ["contender", "load"], ["p50", "p99", "p999", "loss"],
+        "set logscale y\nset xlabel 'load, percent of the most that gets through'\nset ylabel 'microseconds'\nplot "
+        + lines(CONTENDERS, "load", "p50") + ", " + lines(CONTENDERS, "load", "p99", "p99 ", "dt 2"),
+        """As figure 5a: 64-byte UDP, everything that routes on one CPU. In each round first the most that gets through each router is looked for,
+        then shares of that are offered, and beside them a probe of 500 packets/s takes the time.""")
+def load():
+    paths = [bench.EuropaRouter(), bench.SocketRouter(), bench.KernelRouter()]
+    with on_one_cpu(paths):
+        for (path,) in in_turns("load", paths):
+            most, _, _ = bench.best_of(path)
+            for share in (10, 50, 90):
+                with background(path, most * share / 100):
+                    yield dict(contender=path.title, load=share) | pick(latency(path, 500, port=10), "p50", "p99", "p999", "loss")
+
+
+@contextlib.contextmanager
+def background(path, rate):
+    generator = path.gen.popen(PROGRAMS / "udpgen", "--device", path.left, "--to", path.mac, "--dst", "10.0.1.2", "--xdp", "--cpu",
+                               bench.GENERATOR_CPU, "--seconds", 3600, "--rate", int(rate))
+    try:
+        time.sleep(0.2)
+        yield
+    finally:
+        generator.terminate()
+        generator.wait()
+
+
+@figure("idle", "The CPU that idle virtual routers and their switch use", ["vrs"], ["switch", "routers", "together"],
+        "set xlabel 'VRs'\nset ylabel 'percent of a CPU'\nset yrange [0:]\nplot file using \"vrs\":\"switch\" with linespoints lw 2 title 'europad', "
+        "file using \"vrs\":\"together\" with linespoints lw 2 title 'with all VRs'",
+        """ipfwd with two vNICs each, no packets, over two seconds; CPU time from schedstat.""")
+def idle():
+    vrs = []
+    for count in (1, 4, 10):
+        while len(vrs) < count:
+            vrs.append(VR(ROOT / "image/ipfwd", "--vnics", "2"))
+        time.sleep(1)
+        routers = [pid for vr in vrs for pid in vr.pids()]
+        for number in range(options.rounds):
+            note(f"idle: {count} VRs, round {number + 1} of {options.rounds}")
+            before, start = [bench.sum_runtime(pids) for pids in (bench.switch_pids(), routers)], time.monotonic()
+            time.sleep(2)
+            elapsed = time.monotonic() - start
+            switch, used = (100 * (bench.sum_runtime(pids) - b) / elapsed for pids, b in zip((bench.switch_pids(), routers), before))
+            yield dict(vrs=count, switch=switch, routers=used, together=switch + used)
+
+
 # ---- quotas ----
 
 @figure("quota", "Throughput under a quota, against that of a whole CPU", ["contender", "quota"], ["pps", "share", "cpu"],
@@ -355,8 +402,9 @@ def table2():
             yield dict(call=call, bytes=int(size), cycles=float(cycles))
 
 
-def steered(paths):
-    """The way in which 64-byte UDP is measured: everything that routes on one CPU, and a sink that drops. Yields the same paths."""
+@contextlib.contextmanager
+def on_one_cpu(paths):
+    """The way in which 64-byte UDP is measured: everything that routes on one CPU, and a sink that drops, but not what `latency` sends."""
     with tempfile.TemporaryDirectory() as directory:
         run("mount", "-t", "bpf", "bpf", directory)
         try:
@@ -364,7 +412,7 @@ def steered(paths):
             for path in paths:
                 path.steer()
                 path.drop_at_the_sink(f"{directory}/drop")
-            yield paths
+            yield
         finally:
             run("umount", directory)
 
@@ -374,10 +422,30 @@ def steered(paths):
             f"file using (column('offered') / 1e3):(series('contender', '{c}', 'pps') / 1e3) with linespoints lw 2 title '{c}'" for c in CONTENDERS),
         """UDP over veth, small tables, everything that routes on one CPU, the generator on the other: as in "64-byte UDP over veth".""")
 def figure5a():
-    for paths in steered([bench.EuropaRouter(), bench.SocketRouter(), bench.KernelRouter()]):
+    paths = [bench.EuropaRouter(), bench.SocketRouter(), bench.KernelRouter()]
+    with on_one_cpu(paths):
         for rate, path in in_turns("figure5a", bench.RATES, paths):
             pps, used = bench.offer(path, rate)
             yield dict(contender=path.title, offered=rate, pps=pps, cpu=100 * sum(used.values()))
+
+
+@figure("figure7a", "Figure 7a: TCP through one router", ["contender"], ["gbps", "retransmits", "sender", "receiver"],
+        "set style data histograms\nset style fill solid 0.7\nset ylabel 'Gbit/s'\nset yrange [0:]\nplot file using \"gbps\":xtic(1) notitle",
+        """iperf3 over veth, one stream, offloads as Linux sets them, nothing pinned; sender and receiver: their CPU in percent.""")
+def figure7a():
+    paths = [bench.EuropaRouter(), bench.KernelRouter()]
+    servers = [path.sink.popen("iperf3", "--server") for path in paths]
+    try:
+        for path in paths:
+            wait_for(lambda: ":5201" in path.sink.run("ss", "-Hltn"), "iperf3")
+        for (path,) in in_turns("figure7a", paths):
+            end = json.loads(path.gen.run("iperf3", "--client", "10.0.1.2", "--time", max(2, options.seconds), "--omit", "1", "--json"))["end"]
+            yield dict(contender=path.title, gbps=end["sum_received"]["bits_per_second"] / 1e9, retransmits=end["sum_sent"]["retransmits"],
+                       sender=end["cpu_utilization_percent"]["host_total"], receiver=end["cpu_utilization_percent"]["remote_total"])
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
 
 
 POOLS = [4, 8, 16, 32, 64, 128, 256]
@@ -389,7 +457,8 @@ POOLS = [4, 8, 16, 32, 64, 128, 256]
         """ipfwd on europad over veth as in figure 5a, 400,000 packets/s of 64 bytes offered, each time with another pool, without super-packets.""")
 def figure8():
     for (slots,) in in_turns("figure8", POOLS):
-        for (path,) in steered([bench.EuropaRouter("--pool", slots, "--runs", "0")]):
+        path = bench.EuropaRouter("--pool", slots, "--runs", "0")
+        with on_one_cpu([path]):
             pps, _ = bench.offer(path, 400_000)
             yield dict(slots=slots, pps=pps)
         bench.clean_up_paths()

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -92,6 +93,21 @@ static int open_socket(const char *where, int protocol, uint8_t mac[6])
 	setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &ignore, sizeof ignore);
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
 	return fd;
+}
+
+/* What else arrives, a flood perhaps, is not to wake this program. */
+static void only_ours(int fd)
+{
+	struct sock_filter instructions[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 36),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, want.port, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, ~0u),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog filter = { .len = 4, .filter = instructions };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0)
+		die("filter");
 }
 
 static uint16_t checksum(const uint8_t *bytes, size_t n)
@@ -272,6 +288,7 @@ int main(int argc, char **argv)
 		die("memory");
 	in = open_socket(want.to, ETH_P_ALL, ignored);
 	out = open_socket(want.from, 0, src_mac);
+	only_ours(in);
 	setsockopt(in, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
 	setsockopt(in, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look);
 	prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
