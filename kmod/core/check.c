@@ -11,6 +11,9 @@
 #define TCP_CSUM_AT     16u
 #define UDP_CSUM_AT     6u
 
+/* Segments of 32 bytes from 64 KB: more than any kernel asks for, and few enough that cutting them holds up nobody else. */
+#define MAX_SEGMENTS    2048u
+
 /* Flags that ask for more than to send the bytes. */
 #define DEMANDS (EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN | EUROPA_SLOT_REPLICATE)
 
@@ -54,7 +57,8 @@ static bool gso_is_sane(const struct europa_slot *meta)
 	/* hdr_len is a hint, and kernels give the length of whatever was in one piece: bounds are all that is to be asked. */
 	return (meta->flags & EUROPA_SLOT_NEEDS_CSUM) && meta->csum_offset == csum_at && meta->gso_size > 0 &&
 	       meta->hdr_len >= ETH_HEADER && meta->hdr_len <= meta->len &&
-	       meta->csum_start + l4_header <= meta->len;
+	       meta->csum_start + l4_header <= meta->len &&
+	       meta->len - meta->csum_start - l4_header <= meta->gso_size * MAX_SEGMENTS;
 }
 
 static bool vlan_is_sane(const struct europa_slot *meta)

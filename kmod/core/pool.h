@@ -58,8 +58,13 @@ static inline void pool_give(struct vr *vr, struct ring *r, u32 n)
 	u32 i;
 
 	pool_announce(r, n);
-	for (i = 0; i < n; i++)
-		WRITE_ONCE(vr->owners[*ring_entry(r, i)], EUROPA_OWNER_VR);
+	for (i = 0; i < n; i++) {
+		u32 slot = READ_ONCE(*ring_entry(r, i));
+
+		/* Written by the switch, but in memory that a supervisor can write as well. */
+		if (likely(slot < vr->nindexes))
+			WRITE_ONCE(vr->owners[slot], EUROPA_OWNER_VR);
+	}
 	barrier();
 	ring_submit(r, n);
 	pool_announced_is_done(r);
@@ -97,6 +102,9 @@ static inline enum europa_drop pool_take(struct vr *vr, u32 *slot)
 		return EUROPA_DROP_BAD_INDEX;
 	if (unlikely(vr->owners[*slot] != EUROPA_OWNER_VR))
 		return geometry_names_slot(&vr->geo, named) ? EUROPA_DROP_NOT_OWNED : EUROPA_DROP_BAD_INDEX;
+	/* Nobody but a supervisor that writes into the owner map can have made an index inside a run the VR's. */
+	if (unlikely(!geometry_names_slot(&vr->geo, named)))
+		return EUROPA_DROP_BAD_INDEX;
 	WRITE_ONCE(vr->owners[*slot], EUROPA_OWNER_SWITCH);
 	return EUROPA_DROPS;
 }
@@ -109,13 +117,18 @@ static inline void pool_taken(struct ring *r, u32 n)
 	pool_announced_is_done(r);
 }
 
-/* Puts a slot of the switch on its free stack. */
+/*
+ * Puts a slot of the switch on its free stack. Each is there once, so none overflows; but for a supervisor that writes
+ * into the owner map, or has two switches serve one region, which must not cost the switch its memory.
+ */
 static inline void pool_push(struct vr *vr, u32 slot)
 {
-	if (likely(slot < vr->geo.nslots))
-		vr->free_slots[vr->nfree_slots++] = slot;
-	else
+	if (likely(slot < vr->geo.nslots)) {
+		if (likely(vr->nfree_slots < vr->geo.nslots))
+			vr->free_slots[vr->nfree_slots++] = slot;
+	} else if (vr->nfree_runs < vr->geo.nruns) {
 		vr->free_runs[vr->nfree_runs++] = slot;
+	}
 }
 
 /* The same for one that comes back from the VR. */

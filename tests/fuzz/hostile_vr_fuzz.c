@@ -117,7 +117,8 @@ static void demand_frame(const struct tx_frame *frame)
 	if (frame->meta.flags & EUROPA_SLOT_NEEDS_CSUM)
 		demand(frame->meta.csum_start + frame->meta.csum_offset + 2u <= frame->meta.len);
 	if (frame->meta.gso_type)
-		demand(frame->meta.gso_size && frame->meta.hdr_len <= frame->meta.len);
+		demand(frame->meta.gso_size && frame->meta.hdr_len <= frame->meta.len &&
+		       (frame->meta.len - frame->meta.csum_start) / frame->meta.gso_size <= 2048 + 20);
 	else if (frame->ports & 1)
 		demand(frame->meta.len <= 1518);
 }
