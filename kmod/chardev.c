@@ -6,6 +6,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/poll.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
@@ -16,7 +17,7 @@
 #include "report.h"
 
 struct client {
-	struct mutex lock;
+	struct mutex lock;              /* one verb at a time */
 	struct member *member;          /* NULL: not registered yet */
 	struct report report;           /* of the last verb that failed */
 };
@@ -146,7 +147,8 @@ static int serve_detach(struct client *c, void __user *argument)
 	if (r < 0)
 		return r;
 	rtnl_lock();
-	there = detach.vnic < c->member->vr.geo.nvnics && member_detach(c->member, detach.vnic, &dying);
+	there = detach.vnic < c->member->vr.geo.nvnics &&
+		member_detach(c->member, array_index_nospec(detach.vnic, EUROPA_MAX_VNICS), &dying);
 	unregister_netdevice_many(&dying);
 	rtnl_unlock();
 	return there ? 0 : fail(&c->report, ENOENT, "vNIC %u is not attached", detach.vnic);

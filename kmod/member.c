@@ -62,17 +62,43 @@ struct member *member_find(const struct member *asks, const char *name)
 	return m && m->net->user_ns == asks->net->user_ns ? m : NULL;
 }
 
+/* Whoever shares one of the region's files with this one, whatever he is called. */
+static struct member *find_sharer(const struct member *m)
+{
+	const struct inode *control = file_inode(m->control.file), *pool = file_inode(m->pool.file);
+	struct member *other;
+
+	list_for_each_entry(other, &members, list) {
+		if (region_is_of(&other->control, control) || region_is_of(&other->control, pool) ||
+		    region_is_of(&other->pool, control) || region_is_of(&other->pool, pool))
+			return other;
+	}
+	return NULL;
+}
+
+/* Before the region is touched: it has one switch at a time, and a switch serves it once. */
 static int publish(struct member *m, struct report *report)
 {
+	struct member *other;
 	int r = 0;
 
 	rtnl_lock();
+	other = find_sharer(m);
 	if (find(m->name))
 		r = fail(report, EEXIST, "\"%s\" is registered already", m->name);
+	else if (other)
+		r = fail(report, EBUSY, "this region is served already, as \"%s\"", other->name);
 	else
 		list_add_tail(&m->list, &members);
 	rtnl_unlock();
 	return r;
+}
+
+static void withdraw(struct member *m)
+{
+	rtnl_lock();
+	list_del_init(&m->list);
+	rtnl_unlock();
 }
 
 /* ---- pipes ---- */
@@ -225,6 +251,8 @@ static int set_up(struct member *m, const struct europa_ioc_register *reg, struc
 	if (r == 0)
 		r = open_pipes(m, reg, report);
 	if (r == 0)
+		r = publish(m, report);
+	if (r == 0)
 		r = take_region(m, &reg->reg, report);
 	if (r == 0)
 		r = worker_start(m, report);
@@ -254,11 +282,12 @@ static int build(struct member *m, const struct europa_ioc_register *reg, struct
 	r = set_up(m, reg, vr, report);
 	if (vr)
 		put_task_struct(vr);
-	if (r == 0)
-		r = publish(m, report);
-	if (r < 0 && m->thread) {
-		worker_stop(m);
-		vr_set_status(&m->vr, EUROPA_DETACHED);
+	if (r < 0) {
+		withdraw(m);
+		if (m->thread) {
+			worker_stop(m);
+			vr_set_status(&m->vr, EUROPA_DETACHED);
+		}
 	}
 	return r;
 }

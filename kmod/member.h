@@ -34,14 +34,14 @@ struct member {
 	struct region control, pool;
 	void *memory;                                   /* the core's */
 
-	spinlock_t lock;
+	spinlock_t lock;                                /* the table above has what it is for */
 	struct vr vr;                                   /* under lock */
 	struct port __rcu *ports[EUROPA_MAX_VNICS];     /* NULL: not attached; written under RTNL */
 	u32 lost;                                       /* bit n: vNIC n was attached, and its device has gone; RTNL */
 
 	/* the worker */
 	struct task_struct *thread;
-	struct mutex round;
+	struct mutex round;                             /* held while slots are on their way */
 	unsigned int first;                             /* the vNIC that comes first in this round */
 	unsigned long flags;                            /* MEMBER_* */
 	u32 watched_us;                                 /* when the watchdog looked last */

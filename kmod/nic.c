@@ -200,7 +200,7 @@ void nic_put(struct nic *nic)
 	netdev_rx_handler_unregister(nic->dev);
 	dev_set_promiscuity(nic->dev, -1);
 	view = rtnl_dereference(nic->view);
-	synchronize_rcu();
+	synchronize_net();
 	netdev_put(nic->dev, &nic->tracker);
 	kvfree(view);
 	kvfree(nic);
@@ -301,6 +301,9 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 	struct sk_buff *skb;
 	bool taken;
 
+	/* The host's own multicast, on its way back to the host: it never was on the wire, and has no Ethernet header. */
+	if (unlikely((*pskb)->pkt_type == PACKET_LOOPBACK))
+		return RX_HANDLER_PASS;
 	skb = skb_share_check(*pskb, GFP_ATOMIC);
 	if (unlikely(!skb))
 		return RX_HANDLER_CONSUMED;
@@ -362,6 +365,20 @@ static void set_up(struct nic *nic, bool up)
 	}
 }
 
+/* What doesn't fit any more must not reach the driver. A larger MTU stays the host's: the VR was told another one. */
+static void limit_mtu(struct nic *nic)
+{
+	unsigned int i, mtu = min(nic->dev->mtu, 65535u);
+
+	for (i = 0; i < CLASSIFY_MAX_TARGETS; i++) {
+		struct port *port = nic->targets[i];
+		struct europa_vnic *vnic = port ? &port->member->vr.vnics[port->vnic] : NULL;
+
+		if (vnic && READ_ONCE(vnic->mtu) > mtu)
+			WRITE_ONCE(vnic->mtu, mtu);
+	}
+}
+
 /* The device goes, and every vNIC on it is detached at once; the last one takes the nic with it. */
 static void device_gone(struct nic *nic)
 {
@@ -395,6 +412,9 @@ static int notice(struct notifier_block *block, unsigned long event, void *data)
 	case NETDEV_DOWN:
 	case NETDEV_CHANGE:
 		set_up(nic, device_is_up(dev));
+		break;
+	case NETDEV_CHANGEMTU:
+		limit_mtu(nic);
 		break;
 	case NETDEV_UNREGISTER:
 		device_gone(nic);

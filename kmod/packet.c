@@ -138,6 +138,12 @@ void packet_deliver_any(struct port *port, struct sk_buff *skb)
 {
 	struct sk_buff *segments, *next;
 
+	/* A partial checksum that isn't the Internet's, SCTP's for example, can't be said to be one in a slot. */
+	if (unlikely(skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_is_sctp(skb)) &&
+	    skb_csum_hwoffload_help(skb, PACKET_FEATURES) < 0) {
+		port_drop(port, EUROPA_DROP_RX_TOO_LONG, 1);
+		return;
+	}
 	if (likely(!netif_needs_gso(skb, PACKET_FEATURES))) {
 		packet_deliver(port, skb, true);
 		return;

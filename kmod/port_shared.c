@@ -31,7 +31,7 @@ static void shared_close(struct port *port, struct list_head *dying)
 	nic_leave(s->nic, port, &s->rule);
 	nic_put(s->nic);
 	if (s->rule.kind == RULE_FILTER)
-		synchronize_rcu();
+		synchronize_net();
 	rule_release(&s->rule);
 	kfree_rcu(port, rcu);
 }
@@ -45,7 +45,8 @@ static int check_mtu(const struct port_shared *s, struct europa_attach *attach, 
 	if (!attach->mtu)
 		attach->mtu = min(dev->mtu, 65535u);
 	if (attach->mtu > dev->mtu)
-		return fail(report, EINVAL, "vNIC %u: MTU %u is more than the %u of \"%s\"", attach->vnic, attach->mtu, dev->mtu, dev->name);
+		return fail(report, EINVAL, "vNIC %u: MTU %u is more than the %u of \"%s\"", attach->vnic, attach->mtu, dev->mtu,
+			    dev->name);
 	return 0;
 }
 

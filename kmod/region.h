@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 struct file;
+struct inode;
 struct mem_cgroup;
 struct page;
 struct report;
@@ -26,5 +27,6 @@ struct region {
  */
 int region_pin(struct region *region, int fd, u64 size, struct mem_cgroup *memcg, const char *what, struct report *report);
 void region_unpin(struct region *region);
+bool region_is_of(const struct region *region, const struct inode *inode);
 
 #endif
