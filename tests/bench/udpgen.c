@@ -3,7 +3,7 @@
  * A generator of UDP packets of one size, faster than any router beside it.
  *
  *	udpgen --device DEV --to MAC --dst ADDRESS [--src ADDRESS] [--size BYTES] [--rate PPS] [--count N] [--seconds S]
- *	       [--cpu N] [--xdp] [--sequence]
+ *	       [--cpu N] [--xdp | --qdisc] [--sequence]
  *
  * By default frames go out by a packet socket, in batches of sendmmsg: works everywhere, but each frame costs the
  * generator's CPU an sk_buff, about as much as forwarding one.
@@ -15,6 +15,9 @@
  * --pin-drop PATH does something else: it pins a tc program that drops everything at PATH (on a bpffs), for the sink's device:
  *
  *	tc filter add dev DEV ingress bpf da object-pinned PATH
+ *
+ * --qdisc takes the stack's ordinary way out. Without it a device that is removed at this very moment can cost the kernel a division by
+ * its number of queues, which is 0 then (packet_direct_xmit, Linux 6.1).
  *
  * --sequence puts a big-endian u64 that counts up into the payload (packet socket only), so that a receiver can tell what got lost.
  * At the end it prints one line: packets sent, seconds, packets/s, CPU seconds (with --xdp only the last two mean something).
@@ -56,7 +59,7 @@ static struct {
 	uint64_t rate, count;
 	double seconds;
 	int cpu;
-	bool xdp, sequence;
+	bool xdp, qdisc, sequence;
 } want = { .size = 64, .cpu = -1 };
 
 static volatile sig_atomic_t stopped;
@@ -152,7 +155,7 @@ static uint64_t by_socket(const uint8_t *frame, double start)
 	unsigned i, n;
 	int done;
 
-	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on) < 0)
+	if (fd < 0 || (!want.qdisc && setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on) < 0))
 		die("packet socket");
 	memset(batch, 0, sizeof batch);
 	for (i = 0; i < BATCH; i++) {
@@ -334,7 +337,7 @@ static void parse(int argc, char **argv)
 	static const struct option options[] = {
 		{ "device", 1, 0, 'd' }, { "to", 1, 0, 't' }, { "dst", 1, 0, 'D' }, { "src", 1, 0, 'S' }, { "size", 1, 0, 's' },
 		{ "rate", 1, 0, 'r' }, { "count", 1, 0, 'n' }, { "seconds", 1, 0, 'T' }, { "cpu", 1, 0, 'c' }, { "xdp", 0, 0, 'x' },
-		{ "sequence", 0, 0, 'q' }, { "pin-drop", 1, 0, 'p' }, { 0 }
+		{ "sequence", 0, 0, 'q' }, { "qdisc", 0, 0, 'Q' }, { "pin-drop", 1, 0, 'p' }, { 0 }
 	};
 	int c;
 
@@ -355,6 +358,7 @@ static void parse(int argc, char **argv)
 		case 'T': want.seconds = atof(optarg); break;
 		case 'c': want.cpu = atoi(optarg); break;
 		case 'x': want.xdp = true; break;
+		case 'Q': want.qdisc = true; break;
 		case 'q': want.sequence = true; break;
 		case 'p': exit(pin_drop(optarg));
 		default: exit(2);

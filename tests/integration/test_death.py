@@ -13,10 +13,11 @@ from conftest import BUILD, IMAGES, VR, Routed, process_alive, process_name, wai
 
 
 class Load:
-    """A generator that floods a device of a host, until it is stopped."""
+    """A generator that floods a device of a host, until it is stopped, or the device goes."""
 
     def __init__(self, host, device, mac, *options):
-        self.child = host.popen(BUILD / "tests" / "udpgen", "--device", device, "--to", mac, "--dst", "10.0.1.2", *options)
+        self.child = host.popen(BUILD / "tests" / "udpgen", "--qdisc", "--device", device, "--to", mac,
+                                "--dst", "10.0.1.2", *options)
 
     def stop(self):
         self.child.terminate()
