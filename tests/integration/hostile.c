@@ -5,10 +5,15 @@
  * pool under the switch. Between floods of pure noise it plays nearly by the rules, with plausible values that are wrong in one
  * place, because noise alone is refused at the first check.
  *
- *	hostile [SEED]
+ *	hostile [SEED [offloads]]
+ *
+ * With `offloads` it sends frames that pass every check of the switch, from slots that are its own, and are a burden to whoever gets
+ * them: partial checksums and segmentation anywhere in headers that are garbage, while a child rewrites it all, and maps, unmaps and tears
+ * holes into the pool.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +29,7 @@ enum { CONTROL = 3, POOL, DOORBELL, KICK };
 
 static const struct europa_header *header;
 static volatile uint8_t *pool;
+static const uint8_t *control;
 static struct europa_geometry geo;
 static struct europa_offsets off;
 static uint64_t pool_size;
@@ -134,13 +140,159 @@ static void try_the_forbidden(void)
 	fflush(stdout);
 }
 
+/* ---- frames that pass the checks ---- */
+
+static const volatile struct europa_line *switchs_line(unsigned ring)
+{
+	return (const volatile struct europa_line *)(control + off.control_lines) + ring;
+}
+
+/* An EMPTY slot of the alloc ring, or -1. */
+static int64_t take_slot(void)
+{
+	volatile struct europa_line *ours = line(EUROPA_RING_ALLOC);
+	uint32_t at = ours->index, slot;
+
+	if (at == __atomic_load_n(&switchs_line(EUROPA_RING_ALLOC)->index, __ATOMIC_ACQUIRE))
+		return -1;
+	slot = ((const volatile uint32_t *)(control + off.control_rings))[at & (geo.pool_ring_size - 1)];
+	__atomic_store_n(&ours->index, at + 1, __ATOMIC_RELEASE);
+	return slot;
+}
+
+/* Headers that begin as real ones do, often enough, and go on as they like. */
+static void fill(volatile uint8_t *frame, uint32_t len)
+{
+	static const uint16_t types[] = { 0x0008, 0x0008, 0xdd86, 0xdd86, 0x0081, 0xa888, 0x0608, 0x4788, 0x6488 };
+	static const uint8_t protocols[] = { 6, 17, 1, 47, 4, 41, 50, 132, 44, 0, 58 };
+	uint32_t i;
+
+	for (i = 0; i < len; i++)
+		frame[i] = (uint8_t)(rnd() >> 13);
+	frame[0] = rnd() % 4 ? 0x02 : 0xff;
+	*(volatile uint16_t *)(frame + 12) = rnd() % 8 ? types[rnd() % (sizeof(types) / sizeof(types[0]))] : (uint16_t)rnd();
+	if (len < 60)
+		return;
+	frame[14] = rnd() % 8 ? (frame[12] == 0x86 ? 0x60 : 0x45) : (uint8_t)rnd();
+	frame[frame[12] == 0x86 ? 20 : 23] = protocols[rnd() % sizeof(protocols)];
+	if (rnd() % 4) {
+		frame[16] = (uint8_t)((len - 14) >> 8);
+		frame[17] = (uint8_t)(len - 14);
+	}
+}
+
+static void offload(volatile struct europa_slot *m, uint32_t len)
+{
+	static const uint8_t types[] = { 0, EUROPA_GSO_TCPV4, EUROPA_GSO_TCPV6, EUROPA_GSO_UDP, EUROPA_GSO_UDP_L4,
+					 EUROPA_GSO_TCPV4 | EUROPA_GSO_ECN, EUROPA_GSO_TCPV6 | EUROPA_GSO_ECN };
+	uint8_t type = types[rnd() % sizeof(types)];
+	uint16_t at = type == EUROPA_GSO_UDP || type == EUROPA_GSO_UDP_L4 ? 6 : 16;
+	uint32_t start = rnd() % 4 ? (rnd() % 2 ? 34 : 54) : 14 + rnd() % 100;
+
+	m->gso_type = type;
+	m->csum_offset = type || rnd() % 2 ? at : (uint16_t)(rnd() % 64);
+	m->csum_start = (uint16_t)start;
+	m->gso_size = (uint16_t)(rnd() % 4 ? 1 + rnd() % 1500 : 1 + rnd() % 8);
+	m->hdr_len = (uint16_t)(14 + rnd() % (len - 13));
+	if (type || rnd() % 2)
+		m->flags |= EUROPA_SLOT_NEEDS_CSUM;
+	if (rnd() % 8 == 0) {
+		m->flags |= EUROPA_SLOT_VLAN;
+		m->vlan_proto = rnd() % 2 ? 0x8100 : 0x88a8;
+		m->vlan_tci = (uint16_t)rnd();
+	}
+}
+
+static volatile uint64_t *sent;         /* shared with the child */
+
+static void send_a_burden(void)
+{
+	unsigned vnic = rnd() % geo.nvnics;
+	volatile struct europa_line *ours = line(EUROPA_RING_TX(vnic));
+	int64_t slot = take_slot();
+	uint32_t at = ours->index, len = rnd() % 8 ? 60 + rnd() % 1400 : 14 + rnd() % 60;
+	volatile struct europa_slot *m;
+
+	if (slot < 0 || at - __atomic_load_n(&switchs_line(EUROPA_RING_TX(vnic))->index, __ATOMIC_ACQUIRE) >= geo.ring_size)
+		return;
+	m = meta((uint32_t)slot);
+	m->state = EUROPA_SLOT_PROCESSED;
+	m->flags = 0;
+	m->gso_type = 0;
+	m->offset = EUROPA_HEADROOM;
+	m->len = len;
+	fill(pool + off.pool_slots + (uint64_t)slot * geo.slot_stride + EUROPA_HEADROOM, len);
+	if (rnd() % 8)
+		offload(m, len);
+	entries(vnic)[at & (geo.ring_size - 1)] = (uint32_t)slot;
+	__atomic_store_n(&ours->index, at + 1, __ATOMIC_RELEASE);
+	++*sent;
+}
+
+/*
+ * The child: bits of frames change while they are looked at, and the pool comes and goes. Once enough has been sent it gets holes: pages that
+ * the VR and the switch no longer share.
+ */
+static void disturb(void)
+{
+	bool torn = false;
+	uint64_t turn;
+
+	for (turn = 0;; turn++) {
+		uint32_t slot = rnd() % geo.nslots;
+		void *map;
+
+		meta(slot)->gso_size ^= 1u << rnd() % 16;
+		meta(slot)->csum_start ^= 1u << rnd() % 8;
+		pool[off.pool_slots + (uint64_t)slot * geo.slot_stride + EUROPA_HEADROOM + rnd() % 128] ^= 1u << rnd() % 8;
+		if (turn % 64)
+			continue;
+		map = mmap(NULL, pool_size, PROT_READ | PROT_WRITE, MAP_SHARED | (rnd() % 2 ? MAP_POPULATE : 0), POOL, 0);
+		if (map == MAP_FAILED)
+			continue;
+		madvise(map, pool_size, MADV_DONTNEED);
+		if (*sent > 5000 && madvise(map, pool_size, MADV_REMOVE) == 0 && !torn) {
+			torn = true;
+			printf("hostile: holes\n");
+			fflush(stdout);
+		}
+		mprotect(map, 65536, PROT_NONE);
+		map = mremap(map, pool_size, pool_size / 2 & ~4095ull, MREMAP_MAYMOVE);
+		if (map != MAP_FAILED)
+			munmap(map, pool_size / 2 & ~4095ull);
+	}
+}
+
+static int burden(void)
+{
+	uint64_t turn;
+
+	sent = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (sent == MAP_FAILED)
+		return 1;
+	if (fork() == 0) {
+		disturb();
+		_exit(0);
+	}
+	printf("hostile: at it\n");
+	fflush(stdout);
+	for (turn = 0;; turn++) {
+		send_a_burden();
+		if (turn % 8 == 0 && write(KICK, "!", 1) < 0 && errno != EAGAIN)
+			return 2;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct stat st;
 	uint64_t turn;
 
 	random_state = argc > 1 ? strtoull(argv[1], NULL, 0) * 2654435761u + 1 : 88172645463325252ull;
-	header = mmap(NULL, 4096, PROT_READ, MAP_SHARED, CONTROL, 0);
+	if (fstat(CONTROL, &st) < 0)
+		return 1;
+	control = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, CONTROL, 0);
+	header = (const void *)control;
 	if (header == MAP_FAILED || fstat(POOL, &st) < 0)
 		return 1;
 	geo = header->geometry;
@@ -151,6 +303,8 @@ int main(int argc, char **argv)
 		return 1;
 
 	try_the_forbidden();
+	if (argc > 2)
+		return burden();
 	printf("hostile: at it\n");
 	fflush(stdout);
 	for (turn = 0;; turn++) {

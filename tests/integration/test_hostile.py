@@ -76,3 +76,36 @@ def test_an_adopting_switch_survives_garbage_too(europa, hostile_image):
         moved = bystander.stat()["vnics"][0]["rx_packets"]
         wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
     assert vr.state()["status"] == "running"
+
+
+@pytest.mark.parametrize("way", ["routed", "bridged", "shared"])
+def test_frames_that_pass_the_checks_are_no_burden_to_others(europa, a, hostile_image, way):
+    """Lengths and offsets are right, and all else is garbage: headers, segments, checksums. The host's network gets to see that."""
+    bystander = europa.start("nullfwd", "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
+    switch = europa.switches()
+    links = []
+    if way == "shared":
+        europa.own = frozenset(["nic"])
+        europa.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", a.name)
+        europa.home.ip("link", "set", "nic", "up")
+        a.ip("link", "set", "wire", "up")
+        links = ["--link", "0=nic", "--link", "1=nic,ip 0.0.0.0/0"]
+    vr = europa.start(hostile_image, "--vnics", 2, *links, args=["/bin/hostile", 1, "offloads"])
+    a.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0",
+          "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
+    if way == "bridged":
+        a.ip("link", "add", "bridge0", "type", "bridge")
+        a.ip("link", "set", "bridge0", "up")
+    for n in () if way == "shared" else (0, 1):
+        device = vr.join(n, a)
+        if way == "bridged":
+            a.ip("link", "set", device, "master", "bridge0")
+        else:
+            # Whatever the address, it is to be had: what is forwarded leaves by the other device, segmented there.
+            a.run("ethtool", "-K", device, "tso", "off")
+            a.ip("route", "add", f"{128 * n}.0.0.0/1", "dev", device)
+    wait_for(lambda: "hostile: holes" in europa("logs", vr.name).stdout or vr.stat()["switch"]["status"] == "quarantined", "the worst")
+    assert sum(vnic["tx_packets"] for vnic in vr.stat()["vnics"]) > 1000
+    moved = bystander.stat()["vnics"][0]["rx_packets"]
+    wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
+    assert europa.switches() == switch

@@ -106,8 +106,13 @@ def test_descriptors_are_checked():
         error, why = device.register(good, name=b"y")
         assert error == errno.EINVAL and "already" in why
         assert other.register(region_fds())[0] == errno.EEXIST
+        for flags in (0, 1):
+            error, why = other.register(good, name=b"y", flags=flags)
+            assert error == errno.EBUSY and 'as "x"' in why, "one region, one switch, once"
+    with Device() as other:
         error, why = other.register(good, name=b"y")
         assert error and "adopted" in why
+        assert other.register(good, name=b"y", flags=1)[0] == 0
     close(good)
 
 
