@@ -143,6 +143,7 @@ deps:
 	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS)
 check-deps:
 	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS) $(TEST_PKGS)
+	$(Q)tests/deps.sh $(VM_PKGS) || echo "check: the kernel module is not going to be tested"
 bench-deps:
 	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS) $(BENCH_PKGS)
 

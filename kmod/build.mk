@@ -1,7 +1,8 @@
 # The kernel module. It is built for the running kernel, or for the newest one whose headers are installed; nothing else depends on it.
 KMOD_VERSION := $(VERSION)
 KMOD_SOURCES := $(wildcard kmod/*.[ch] kmod/core/*.[ch] kmod/uapi/linux/*.h) kmod/Kbuild kmod/Makefile
-KMOD_PKGS    := linux-headers-amd64 sparse
+# Two sets of headers: those of Debian's kernel, and of the one with PREEMPT_RT, which means other locks.
+KMOD_PKGS    := linux-headers-amd64 linux-headers-rt-amd64 sparse
 VM_PKGS      := $(KMOD_PKGS) qemu-system-x86 busybox-static cpio kmod
 DKMSDIR      ?= /usr/src/europa-$(VERSION)
 

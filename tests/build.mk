@@ -33,9 +33,9 @@ CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSA
 check: check-deps
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) check-programs
 	$(Q)$(MAKE) --no-print-directory check-all
-check-programs: all unit-programs fuzz-programs $(INTEGRATION_PROGRAMS)
+check-programs: all unit-programs fuzz-programs $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver
 check-all: check-programs
-	$(CHECK) unit san fuzz checks integration
+	$(CHECK) unit san fuzz checks integration vm
 check-unit: unit-programs
 	$(CHECK) unit
 check-san:

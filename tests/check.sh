@@ -12,6 +12,7 @@
 #   fuzz         each fuzzer in $FUZZERS, its corpus and then $FUZZ_SECONDS of new input
 #   checks       what can be checked without running the product (tests/checks.sh)
 #   integration  pytest: the product itself, in network namespaces
+#   vm           the same on the kernel module, in an emulated machine (tests/vm/check.sh), within $VM_SECONDS
 set -u
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1
@@ -178,6 +179,33 @@ suite_integration()
 	while IFS= read -r line; do
 		skips+=("$line")
 	done <"$out/integration.skips"
+}
+
+# It counts for itself, and ends with the same line.
+suite_vm()
+{
+	local log=$out/vm-suite.log good bad skipped_here line
+	if [ "$(id -u)" != 0 ]; then
+		title "kernel module in a virtual machine"
+		skip "virtual machine" "needs root: the guest runs on this machine's files"
+		return
+	fi
+	rm -f "$out"/vm.failures
+	O=$O VM_SECONDS=${VM_SECONDS:-840} tests/vm/check.sh </dev/null 2>&1 | tee "$log"
+	read -r good bad skipped_here < <(tail -n 1 "$log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
+	if [ -z "${skipped_here:-}" ]; then
+		fail "virtual machine: it ended without a verdict, see $log"
+		return
+	fi
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	skipped=$((skipped + skipped_here))
+	while IFS= read -r line; do
+		skips+=("$line")
+	done <"$out/vm.skips"
+	while IFS= read -r line; do
+		failures+=("$line")
+	done < <(cat "$out/vm.failures" 2>/dev/null)
 }
 
 trap 'echo "interrupted"; exit 130' INT TERM

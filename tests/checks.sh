@@ -96,6 +96,19 @@ check_style()
 	done
 }
 
+# The module builds without a warning of the compiler or of sparse, for each kernel whose headers are installed.
+check_kernel_module_builds()
+{
+	local release none=1
+	command -v sparse >/dev/null || { echo "sparse is not installed"; exit 77; }
+	for release in $(ls /lib/modules 2>/dev/null); do
+		[ -e "/lib/modules/$release/build/Module.symvers" ] || continue
+		none=
+		tests/vm/module.sh "$O/kmod-$release" "$release" || complain "for $release"
+	done
+	[ -z "$none" ] || { echo "no kernel's headers are installed"; exit 77; }
+}
+
 # Shell and Python read without complaint.
 check_scripts_parse()
 {

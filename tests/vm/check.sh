@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT
 #
 # tests/vm/check.sh [PYTEST-ARGUMENTS]: the integration suite on the kernel module, in an emulated machine with Debian's kernel. Builds
-# nothing but the module. Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed.
+# nothing but the module. Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed,
+# 77 where there is no emulator or no kernel to be had, which counts as one that is skipped. $O/check/vm.skips and vm.failures say what.
+#
+#   VM_SECONDS (3000)  what the machine is given in all
 #
 # A test fails where the kernel's log gets a warning while it runs (tests/integration/conftest.py), and all of it fails where one is there at
 # the end, or where the module can't be unloaded. Emulation is slow: tests of seconds take minutes, so what is about time or about the
@@ -20,9 +23,16 @@ mkdir -p "$share" "$O/check"
 passed=0 failed=0 skipped=0
 failures=()
 fail() { failed=$((failed + 1)); failures+=("$1"); printf '  FAIL  %s\n' "$1"; }
+skip()
+{
+	echo "virtual machine: $1" >"$O/check/vm.skips"
+	printf '  SKIP  virtual machine: %s\n\n0 passed, 0 failed, 1 skipped\n' "$1"
+	exit 77
+}
 finish()
 {
 	local line
+	printf '%s\n' ${failures[@]+"${failures[@]}"} | grep . >"$O/check/vm.failures"
 	echo
 	for line in ${failures[@]+"${failures[@]}"}; do
 		printf 'FAILED   %s\n' "$line"
@@ -33,31 +43,26 @@ finish()
 }
 
 printf '\n== kernel module in a virtual machine\n'
+: >"$O/check/vm.skips"
+for program in qemu-system-x86_64 /bin/busybox cpio modprobe sparse; do
+	command -v $program >/dev/null || skip "$program is not installed"
+done
 release=$(tests/vm/kernel.sh "$dir" 2>"$log" | tail -n 1)
-if [ -z "$release" ]; then
-	fail "no kernel to boot, see $log"
-	finish
-fi
+[ -n "$release" ] || skip "no kernel to boot: $(tail -n 1 "$log")"
 echo "$release" >"$dir/release"
 tests/vm/initrd.sh "$dir/initrd" "$dir/root" "$release" || { fail "no initial file system"; finish; }
 
-# A copy, so that objects of different kernels never meet.
-module=$dir/module-$release
-mkdir -p "$module"
-cp -a kmod/. "$module/"
-if ! make -C "$module" KDIR="/lib/modules/$release/build" strict >"$log" 2>&1; then
+module=$PWD/$O/kmod-$release
+if ! tests/vm/module.sh "$module" "$release" >"$log" 2>&1; then
 	fail "the module doesn't build without a warning, see $log"
 	tail -n 30 "$log"
 	finish
 fi
 
-# What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
-tests=${*:-tests/integration/test_module.py tests/integration/test_switch.py tests/integration/test_sharing.py tests/integration/test_death.py
-	tests/integration/test_hostile.py tests/integration/test_l2switch.py tests/integration/test_tcp.py tests/integration/test_ipfwd.py
-	tests/integration/test_pool.py tests/integration/test_quota.py
-	-k "not hundred and not no_pool_of and not bad_statements and not within_a_second"}
-# One command line there.
-tests=${tests//$'\n'/ }
+tests=(tests/integration/test_{module,hostile,switch,sharing,death,l2switch,tcp,ipfwd,pool,quota}.py
+	# What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
+	-k "not hundred and not no_pool_of and not bad_statements and not within_a_second")
+[ $# = 0 ] || tests=("$@")
 
 cat >"$share/suite" <<END
 cd $root
@@ -65,10 +70,11 @@ for m in veth bridge tun; do modprobe \$m; done
 insmod $module/europa.ko || exit 1
 export EUROPA_SWITCH=kmod EUROPA_MODULE=$module/europa.ko EUROPA_TEST_DEADLINE=90 O=$O PYTHONDONTWRITEBYTECODE=1
 /usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=10 \\
-	--junit-xml=/vmshare/vm.xml $tests
+	--junit-xml=/vmshare/vm.xml ${tests[*]@Q}
 rmmod europa && touch /vmshare/unloaded
+cp /proc/sys/kernel/tainted /vmshare/tainted
 END
-rm -f "$share"/{vm.xml,unloaded}
+rm -f "$share"/{vm.xml,unloaded,tainted}
 VM_SECONDS=${VM_SECONDS:-3000} tests/vm/boot "$dir" ". /vmshare/suite" 2>&1 | tee "$log" | sed 's/^/  /'
 
 counts=$(/usr/bin/python3 tests/junit.py "$share/vm.xml" "$O/check/vm.skips" 2>/dev/null)
@@ -79,6 +85,8 @@ fi
 read -r passed failed skipped <<<"$counts"
 [ "$failed" = 0 ] || failures+=("virtual machine: $failed failed, see $log")
 [ -e "$share/unloaded" ] || fail "the module could not be unloaded"
+# 128: the kernel died, 512: it warned. The rest says that the module is out of tree and not signed.
+[ $(($(cat "$share/tainted") & (128 | 512))) = 0 ] || fail "the kernel has warned, see $share/dmesg"
 if grep -E 'WARNING:|BUG:|Oops|unregister_netdevice: waiting|general protection|blocked for more than|rcu: INFO|refcount_t:' "$share/dmesg"; then
 	fail "the kernel's log, see $share/dmesg"
 fi
