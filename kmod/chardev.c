@@ -163,7 +163,7 @@ static int serve_quiesce(struct client *c, void __user *argument)
 	r = copy_argument(&quiesce, sizeof(quiesce), argument, &size, &c->report);
 	if (r == 0 && quiesce.on > EUROPA_QUIESCE_IN)
 		r = fail(&c->report, EINVAL, "quiesce: %u is not known; 0, 1 and 2 are", quiesce.on);
-	return r < 0 ? r : member_quiesce(c->member, quiesce.on);
+	return r < 0 ? r : member_quiesce(c->member, quiesce.on, &c->report);
 }
 
 static int serve_ask(struct client *c, void __user *argument)

@@ -238,7 +238,11 @@ static int charge_worker(struct member *m, struct task_struct *vr, struct report
 {
 	int r = vr ? cgroup_attach_task_all(vr, m->thread) : 0;
 
-	return r < 0 ? fail(report, -r, "cannot put the worker into the control group of process %d: errno %d", task_pid_vnr(vr), -r) : 0;
+	if (r < 0)
+		return fail(report, -r, "cannot put the worker into the control group of process %d: errno %d", task_pid_vnr(vr), -r);
+	if (vr)
+		m->charged = get_task_pid(vr, PIDTYPE_TGID);
+	return 0;
 }
 
 static int set_up(struct member *m, const struct europa_ioc_register *reg, struct task_struct *vr, struct report *report)
@@ -266,6 +270,7 @@ static void free_member(struct member *m)
 	close_pipes(m);
 	unpin_region(m);
 	put_net(m->net);
+	put_pid(m->charged);
 	kvfree(m);
 }
 
@@ -358,11 +363,30 @@ void member_close(struct member *m)
 
 /* ---- verbs ---- */
 
+/* `to` and the VR may be gone by now: then the worker stays where it is. */
+static int move_worker(struct member *m, bool out, struct report *report)
+{
+	struct task_struct *to;
+	int r = 0;
+
+	if (!m->charged)
+		return 0;
+	to = out ? get_task_struct(current) : get_pid_task(m->charged, PIDTYPE_TGID);
+	if (to) {
+		r = cgroup_attach_task_all(to, m->thread);
+		put_task_struct(to);
+	}
+	return r < 0 ? fail(report, -r, "cannot move the worker to another control group: errno %d", -r) : 0;
+}
+
 /* Between two rounds, with everything published that was put, no slot is in flight. */
-int member_quiesce(struct member *m, u32 how)
+int member_quiesce(struct member *m, u32 how, struct report *report)
 {
 	unsigned int vnic;
+	int r = move_worker(m, how == EUROPA_QUIESCE_ALL, report);
 
+	if (r < 0)
+		return r;
 	if (mutex_lock_killable(&m->round))
 		return -EINTR;
 	spin_lock_bh(&m->lock);

@@ -25,6 +25,7 @@
 
 struct port;
 struct report;
+struct pid;
 struct task_struct;
 
 struct member {
@@ -41,6 +42,7 @@ struct member {
 
 	/* the worker */
 	struct task_struct *thread;
+	struct pid *charged;                            /* whose control group it is in, NULL: nobody's */
 	struct mutex round;                             /* held while slots are on their way */
 	unsigned int first;                             /* the vNIC that comes first in this round */
 	unsigned long flags;                            /* MEMBER_* */
@@ -71,7 +73,11 @@ bool member_detach(struct member *member, unsigned int vnic, struct list_head *d
 /* The member of that name whose devices the same user namespace owns. RTNL. */
 struct member *member_find(const struct member *asks, const char *name);
 
-int member_quiesce(struct member *member, u32 how);
+/*
+ * No slot is in flight when it returns. With EUROPA_QUIESCE_ALL the worker leaves the VR's control group for the caller's meanwhile: a group
+ * with a thread of the kernel in it never counts as frozen.
+ */
+int member_quiesce(struct member *member, u32 how, struct report *report);
 /* Asks the data plane, and has it woken; returns the request. */
 u32 member_ask(struct member *member, u32 what);
 void member_refresh(struct member *member);

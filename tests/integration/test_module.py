@@ -10,6 +10,7 @@ import os
 import random
 import stat
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -299,6 +300,43 @@ def test_the_worker_is_charged_to_the_vr(europa):
     assert len(workers) == 1
     group = Path(vr.cgroups()[0])
     wait_for(lambda: int((group / "cpu.stat").read_text().split("nr_throttled ")[1].split()[0]) > 0, "the quota to bite")
+
+
+def test_a_quiesced_vr_can_be_frozen():
+    """A control group with a thread of the kernel in it never counts as frozen: the worker goes, and comes back."""
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        pytest.skip("needs cgroup v2")
+    group = Path("/sys/fs/cgroup/europa-frozen")
+    group.mkdir()
+    child = subprocess.Popen(["sleep", "600"])
+    fds = region_fds()
+    try:
+        (group / "cgroup.procs").write_text(str(child.pid))
+        with Device() as device:
+            assert device.register(fds, pid=child.pid)[0] == 0
+            members = lambda: len((group / "cgroup.procs").read_text().split())
+            frozen = lambda yes: f"frozen {yes}" in (group / "cgroup.events").read_text()
+            assert members() == 2
+            for _ in range(3):
+                assert device.call(QUIESCE, struct.pack("<II", 8, 1))[0] == 0
+                (group / "cgroup.freeze").write_text("1")
+                wait_for(lambda: frozen(1), "the group to be frozen")
+                assert members() == 1
+                (group / "cgroup.freeze").write_text("0")
+                wait_for(lambda: frozen(0), "it to be thawed")
+                assert device.call(QUIESCE, struct.pack("<II", 8, 0))[0] == 0
+                assert members() == 2
+            # Who is gone has no group to come back to.
+            child.kill()
+            child.wait()
+            assert device.call(QUIESCE, struct.pack("<II", 8, 1))[0] == 0
+            assert device.call(QUIESCE, struct.pack("<II", 8, 0))[0] == 0
+    finally:
+        child.kill()
+        child.wait()
+        close(fds)
+        wait_for(lambda: not (group / "cgroup.procs").read_text(), "the group to be empty")
+        group.rmdir()
 
 
 def test_counters_are_ethtool_s_too(switch):
