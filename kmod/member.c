@@ -8,11 +8,13 @@
  *	ports                   each is taken out of ports[] and out of wherever frames come to it: an own device is
  *	                        unregistered, which waits until no ndo_start_xmit runs; the rx_handler and the classifier
  *	                        of a shared NIC, and the other end of a link, are read under RCU
- *	synchronize_rcu()       waits for those, softirqs among them. From here on no packet finds the member
+ *	synchronize_rcu()       waits for those, softirqs among them, and for a port that its device took with it a moment
+ *	                        ago. From here on no packet finds the member
  *	the kick's wait queue   remove_wait_queue() takes the lock under which its entries are called
  *	the worker              kthread_stop() waits for its end. It held nothing but what is freed after this, takes no
  *	                        RTNL, and never waits for room in a pipe or for bytes: both are open with O_NONBLOCK in
- *	                        descriptions of the module's own
+ *	                        descriptions of the module's own. It may wait for a pipe's mutex, which the VR holds while
+ *	                        it copies to or from a pipe: until that VR has a CPU again, or its page, or is killed
  *	the open file           it is what calls this
  *
  * What is left is memory: the region's mapping and pages, the core's stacks, the pipes, the network namespace.
