@@ -189,6 +189,8 @@ static void offload(volatile struct europa_slot *m, uint32_t len)
 	uint16_t at = type == EUROPA_GSO_UDP || type == EUROPA_GSO_UDP_L4 ? 6 : 16;
 	uint32_t start = rnd() % 4 ? (rnd() % 2 ? 34 : 54) : 14 + rnd() % 100;
 
+	if (start + 66 > len)
+		return;
 	m->gso_type = type;
 	m->csum_offset = type || rnd() % 2 ? at : (uint16_t)(rnd() % 64);
 	m->csum_start = (uint16_t)start;
@@ -239,9 +241,12 @@ static void disturb(void)
 	uint64_t turn;
 
 	for (turn = 0;; turn++) {
-		uint32_t slot = rnd() % geo.nslots;
+		uint32_t slot = rnd() % geo.nslots, pause;
 		void *map;
 
+		/* Else no frame would keep its metadata from one end of the ring to the other, and the VR be quarantined at once. */
+		for (pause = 0; pause < 10000; pause++)
+			rnd();
 		meta(slot)->gso_size ^= 1u << rnd() % 16;
 		meta(slot)->csum_start ^= 1u << rnd() % 8;
 		pool[off.pool_slots + (uint64_t)slot * geo.slot_stride + EUROPA_HEADROOM + rnd() % 128] ^= 1u << rnd() % 8;

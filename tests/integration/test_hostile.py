@@ -104,7 +104,7 @@ def test_frames_that_pass_the_checks_are_no_burden_to_others(europa, a, hostile_
             # Whatever the address, it is to be had: what is forwarded leaves by the other device, segmented there.
             a.run("ethtool", "-K", device, "tso", "off")
             a.ip("route", "add", f"{128 * n}.0.0.0/1", "dev", device)
-    wait_for(lambda: "hostile: holes" in europa("logs", vr.name).stdout or vr.stat()["switch"]["status"] == "quarantined", "the worst")
+    wait_for(lambda: "hostile: holes" in europa("logs", vr.name).stdout, "the worst")
     assert sum(vnic["tx_packets"] for vnic in vr.stat()["vnics"]) > 1000
     moved = bystander.stat()["vnics"][0]["rx_packets"]
     wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
