@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tests/vm/check.sh [PYTEST-ARGUMENTS]: the integration suite on the kernel module, in an emulated machine with Debian's kernel. Builds
+# tests/vm/check.sh [--some | PYTEST-ARGUMENTS]: the integration suite on the kernel module, in an emulated machine with Debian's kernel. Builds
 # nothing but the module. Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed,
 # 77 where there is no emulator or no kernel to be had, which counts as one that is skipped. $O/check/vm.skips and vm.failures say what.
 #
@@ -59,10 +59,21 @@ if ! tests/vm/module.sh "$module" "$release" >"$log" 2>&1; then
 	finish
 fi
 
-tests=(tests/integration/test_{module,hostile,switch,sharing,death,l2switch,tcp,ipfwd,pool,quota}.py
-	# What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
-	-k "not hundred and not no_pool_of and not bad_statements and not within_a_second")
-[ $# = 0 ] || tests=("$@")
+# What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
+but="not hundred and not no_pool_of and not bad_statements and not within_a_second"
+all=(tests/integration/test_{module,hostile,switch,sharing,death,l2switch,tcp,ipfwd,pool,quota}.py)
+# What is about the switch, and of what is about the images as much as shows that they run on it.
+some=(tests/integration/test_{module,hostile,switch,sharing,death}.py
+	tests/integration/test_l2switch.py::test_{learns_where_a_station_is,broadcast_and_multicast_go_to_every_other_port}
+	tests/integration/test_tcp.py::test_{super_packets_pass_in_one_piece,a_wrong_checksum_stays_wrong}
+	tests/integration/test_ipfwd.py::test_{pings_of_every_size_pass_in_one_piece_or_several,too_big_without_df_is_fragmented}
+	tests/integration/test_pool.py::test_{a_full_pool_is_counted_and_recovers,thirty_two_vnics}
+	tests/integration/test_quota.py::test_an_idle_vr_with_the_same_quota_is_never_stopped)
+case ${1-} in
+"") tests=("${all[@]}" -k "$but") ;;
+--some) tests=("${some[@]}" -k "$but") ;;
+*) tests=("$@") ;;
+esac
 
 cat >"$share/suite" <<END
 cd $root
