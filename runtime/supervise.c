@@ -134,8 +134,13 @@ static void hear_tool(struct loop *l)
 	if (!c->checkpoint.committed)
 		return;
 	c->spec->rm = true;
-	if (cgroups_kill(c->cgroup, &ignored))
-		syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+	/*
+	 * All that runs in its pid namespace ends with process 1. Not cgroups_kill(): the module's worker is in the group as long as the
+	 * VR is registered.
+	 */
+	syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+	if (cgroups_frozen(c->cgroup))
+		cgroups_thaw(c->cgroup, &ignored);
 }
 
 /* false: process 1 has ended. */

@@ -422,7 +422,9 @@ def test_a_frozen_vr_is_refused(routed, tmp_path):
     freezers[0].write_text(frozen)
     try:
         wait_for(lambda: "FREEZING" not in freezers[0].read_text(), "the freezer")
-        assert "frozen" in fails(routed.vr, tmp_path / "saved")
+        # On v2 a group with the module's worker in it never counts as frozen: then it is the deadline that says so.
+        why = fails(routed.vr, tmp_path / "saved", "--timeout", "2")
+        assert "frozen" in why or (SWITCH == "kmod" and "is it stopped" in why)
     finally:
         freezers[0].write_text(thawed)
     passes(routed)
