@@ -360,6 +360,21 @@ def test_a_router_moves_to_another_host_and_back(europa, europa2, a, b, tmp_path
     passes(routed)
 
 
+@pytest.mark.skipif(SWITCH != "kmod", reason="wants both switches")
+def test_from_one_switch_to_the_other_and_back(routed, tmp_path):
+    """And to a module that was loaded anew."""
+    europa = routed.europa
+    passes(routed)
+    for turn, switch in enumerate(("user", "kmod", "kmod")):
+        checkpoint(routed.vr, tmp_path / f"saved{turn}")
+        if turn == 2:
+            europa.end_switch()
+        restore(europa, tmp_path / f"saved{turn}", "--switch", switch)
+        assert routed.vr.state()["switch"] == switch
+        passes(routed)
+    assert routed.vr.stat()["switch"]["violations"] == 0
+
+
 def test_the_readmes_move(tmp_path):
     """As it stands there, in another directory and with namespaces of other names."""
     section = (ROOT / "README.md").read_text().split("## Moving one to another host")[1].split("\n## ")[0]
