@@ -211,6 +211,10 @@ static int parse_all(json_t *json, struct manifest *m, struct error *e)
 		err = context(e, "spec");
 	if (!err && !m->spec.bundle)
 		err = refuse(e, "spec: expected a bundle");
+	if (!err && !m->spec.vnics)
+		err = refuse(e, "spec: expected a vNIC at least");
+	if (!err && (!m->spec.args[0] || !m->spec.args[0][0]))
+		err = refuse(e, "spec: expected a program in args");
 	return err ?: parse_networks(networks, m, e) ?:
 	       parse_file(region, "region", region_most(&m->spec.geometry), &m->files[FILE_REGION], e) ?:
 	       parse_file(state, "state", STATE_MOST, &m->files[FILE_STATE], e) ?:

@@ -116,6 +116,9 @@ int restored_claim(struct restored *r, struct error *e)
 	r->claimed = first;
 	/* A VR that was left running has forwarded them by itself. */
 	r->with_packets = r->replay == REPLAY_ALWAYS || (r->replay == REPLAY_ONCE && first && !r->manifest.left_running);
+	/* Whoever restores it next may. */
+	if (first && !r->with_packets)
+		restored_unclaim(r);
 	if (!r->with_packets && r->replay == REPLAY_ONCE && r->packets.rx + r->packets.tx)
 		fprintf(stderr, "europa-restore: the checkpoint's %u packets have been forwarded before, and are left out (--replay brings them)\n",
 			r->packets.rx + r->packets.tx);

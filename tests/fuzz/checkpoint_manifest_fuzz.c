@@ -16,6 +16,8 @@ static void check_message(const struct error *e)
 /* What the restorer relies on. */
 static void check_manifest(const struct manifest *m)
 {
+	if (!m->spec.vnics || !m->spec.args[0])
+		abort();
 	if (m->spec.vnics > EUROPA_MAX_VNICS || m->spec.geometry.nvnics != m->spec.vnics || m->mode == MODE_AUTO)
 		abort();
 	if (strchr(m->spec.name, '/') || m->spec.name[0] == '.' || !m->spec.bundle || m->spec.bundle[0] != '/')

@@ -409,6 +409,36 @@ def test_a_copy_under_another_name(routed, tmp_path):
     assert done.returncode == 125 and "taken" in done.stderr, "its name is in use"
 
 
+def test_a_place_that_is_not_there(routed, tmp_path):
+    """A device's network namespace is missing, or a route is somebody else's: then nothing is left of the restore, and it says how to do without."""
+    passes(routed)
+    checkpoint(routed.vr, tmp_path / "saved")
+    for options, why in ((("--netns", "0=nowhere"), "nowhere"), (("--netns", f"0={routed.b.name}", "--netns", "5=x"), "2 vNICs"),
+                         (("--netns", "1=", "--netns", f"0={routed.europa.home.name}"), "route")):
+        if why == "route":
+            routed.europa.home.ip("route", "add", "default", "dev", "lo")
+        done = routed.europa("restore", "--detach", *options, tmp_path / "saved", check=False)
+        assert done.returncode == 125 and why in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+        wait_for(lambda: not routed.vr.leftovers(), f"nothing to be left: {routed.vr.leftovers()}")
+    restore(routed.europa, tmp_path / "saved")
+    passes(routed)
+
+
+def test_in_the_foreground(europa, tmp_path):
+    """Then the command is the VR's supervisor, as europa-run is, and ends with it; a checkpoint ends both."""
+    vr = europa.start("nullfwd", "--vnics", 1)
+    checkpoint(vr, tmp_path / "one")
+    here = europa.popen("restore", "--rm", tmp_path / "one")
+    vr.wait_running()
+    assert vr.supervisor() == here.pid
+    checkpoint(vr, tmp_path / "two")
+    assert here.wait(timeout=30) == 128 + signal.SIGKILL
+    here = europa.popen("restore", "--rm", tmp_path / "two")
+    vr.wait_running()
+    os.kill(data_plane(vr), signal.SIGTERM)
+    assert here.wait(timeout=30) == 0
+
+
 # ---- whatever the VR is doing ----
 
 def test_an_overloaded_vr(europa, tmp_path):

@@ -139,6 +139,8 @@ static void what_a_stranger_writes_into_a_manifest_is_refused(void **state)
 		{ "\"name\": \"left\"", "\"name\": \"../left\"", "name" },
 		{ "\"bundle\": \"/images/ipfwd\"", "\"bundle\": \"images\"", "absolute" },
 		{ "\"bundle\": \"/images/ipfwd\"", "\"bundle\": null", "bundle" },
+		{ "\"/bin/ipfwd\"", "", "program" },
+		{ "\"/bin/ipfwd\"", "\"\"", "program" },
 		{ "\"slots\": 64", "\"slots\": 0", "geometry" },
 		{ "\"slots\": 64", "\"slots\": 4294967296", "slots" },
 		{ "\"netns\": \"a\"", "\"netns\": \"../a\"", "namespace" },
