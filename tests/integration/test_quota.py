@@ -45,13 +45,14 @@ class Used:
         self.throttled = after[0]["periods_throttled"] - self.before[0]["periods_throttled"]
 
 
-@pytest.mark.parametrize("options, others", [((), 0), (("--cpu-period", "100ms"), 0), (("--cpu-burst", "2500us"), 0), ((), 3)],
-                         ids=["", "period_of_100_ms", "burst", "four_processes"])
-def test_a_spinning_vr_stays_within_a_quarter_of_a_cpu(europa, spinner, options, others):
+@pytest.mark.parametrize("options, others, period", [((), 0, 0.01), (("--cpu-period", "100ms"), 0, 0.1), (("--cpu-burst", "2500us"), 0, 0.01),
+                                                     ((), 3, 0.01)], ids=["", "period_of_100_ms", "burst", "four_processes"])
+def test_a_spinning_vr_stays_within_a_quarter_of_a_cpu(europa, spinner, options, others, period):
     vr = spin(europa, spinner, "--cpu", "25%", *options, others=others)
     with Used(vr) as used:
         time.sleep(SECONDS)
-    assert used.percent <= 25.5
+    # A window of N periods' length may touch N + 1 of them.
+    assert used.percent <= 25.5 + 25 * period / SECONDS
     assert used.throttled > 0
 
 
