@@ -42,9 +42,10 @@ static int copy_argument(void *argument, size_t known, const void __user *from, 
 	return r < 0 ? fail(report, -r, "the argument can't be read") : 0;
 }
 
-static int copy_back(void __user *to, const void *argument, size_t known, u32 size)
+/* Who doesn't get his answer was refused: the caller undoes what was done. */
+static int copy_back(void __user *to, const void *argument, size_t known, u32 size, struct report *report)
 {
-	return copy_to_user(to, argument, min_t(size_t, known, size)) ? -EFAULT : 0;
+	return copy_to_user(to, argument, min_t(size_t, known, size)) ? fail(report, EFAULT, "the argument can't be written") : 0;
 }
 
 #define TERMINATED(field) (strnlen((field), sizeof(field)) < sizeof(field))
@@ -107,7 +108,25 @@ static int serve_register(struct client *c, void __user *argument)
 	if (r < 0)
 		return r;
 	reg.features = c->member->vr.header->features;
-	return copy_back(argument, &reg, sizeof(reg), size);
+	r = copy_back(argument, &reg, sizeof(reg), size, &c->report);
+	if (r < 0) {
+		member_close(c->member);
+		c->member = NULL;
+	}
+	return r;
+}
+
+/* false: there was nothing. */
+static bool detach(struct member *m, unsigned int vnic)
+{
+	LIST_HEAD(dying);
+	bool there;
+
+	rtnl_lock();
+	there = vnic < m->vr.geo.nvnics && member_detach(m, array_index_nospec(vnic, EUROPA_MAX_VNICS), &dying);
+	unregister_netdevice_many(&dying);
+	rtnl_unlock();
+	return there;
 }
 
 static int serve_attach(struct client *c, void __user *argument)
@@ -129,7 +148,9 @@ static int serve_attach(struct client *c, void __user *argument)
 	}
 	if (r == 0) {
 		attach->size = sizeof(*attach);
-		r = copy_back(argument, attach, sizeof(*attach), size);
+		r = copy_back(argument, attach, sizeof(*attach), size, &c->report);
+		if (r < 0)
+			detach(c->member, attach->vnic);
 	}
 	kfree(attach);
 	return r;
@@ -137,21 +158,14 @@ static int serve_attach(struct client *c, void __user *argument)
 
 static int serve_detach(struct client *c, void __user *argument)
 {
-	struct europa_detach detach;
-	LIST_HEAD(dying);
-	bool there;
+	struct europa_detach which;
 	u32 size;
 	int r;
 
-	r = copy_argument(&detach, sizeof(detach), argument, &size, &c->report);
+	r = copy_argument(&which, sizeof(which), argument, &size, &c->report);
 	if (r < 0)
 		return r;
-	rtnl_lock();
-	there = detach.vnic < c->member->vr.geo.nvnics &&
-		member_detach(c->member, array_index_nospec(detach.vnic, EUROPA_MAX_VNICS), &dying);
-	unregister_netdevice_many(&dying);
-	rtnl_unlock();
-	return there ? 0 : fail(&c->report, ENOENT, "vNIC %u is not attached", detach.vnic);
+	return detach(c->member, which.vnic) ? 0 : fail(&c->report, ENOENT, "vNIC %u is not attached", which.vnic);
 }
 
 static int serve_quiesce(struct client *c, void __user *argument)
@@ -178,7 +192,7 @@ static int serve_ask(struct client *c, void __user *argument)
 	if (r < 0)
 		return r;
 	ask.request = member_ask(c->member, ask.what);
-	return copy_back(argument, &ask, sizeof(ask), size);
+	return copy_back(argument, &ask, sizeof(ask), size, &c->report);
 }
 
 static int serve_refresh(struct client *c)

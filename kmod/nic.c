@@ -9,6 +9,7 @@
  */
 #include "nic.h"
 
+#include <linux/err.h>
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>
@@ -148,8 +149,7 @@ static struct nic *make_nic(struct net_device *dev, struct report *report)
 
 	if (!nic || renew_view(nic, GFP_KERNEL_ACCOUNT) < 0) {
 		kvfree(nic);
-		fail(report, ENOMEM, "no memory for device \"%s\"", dev->name);
-		return NULL;
+		return ERR_PTR(fail(report, ENOMEM, "no memory for device \"%s\"", dev->name));
 	}
 	nic->dev = dev;
 	nic->up = device_is_up(dev);
@@ -157,8 +157,8 @@ static struct nic *make_nic(struct net_device *dev, struct report *report)
 	if (r < 0) {
 		kvfree(rtnl_dereference(nic->view));
 		kvfree(nic);
-		fail(report, -r, "device \"%s\" can't be shared: somebody else takes its frames (a bridge, a bond, macvlan?)", dev->name);
-		return NULL;
+		return ERR_PTR(fail(report, -r, "device \"%s\" can't be shared: somebody else takes its frames (a bridge, a bond, macvlan?)",
+				    dev->name));
 	}
 	/* What a NIC has put together of several packets can't be forwarded as one. GRO's can. */
 	dev_disable_lro(dev);
@@ -173,18 +173,14 @@ struct nic *nic_get(struct member *m, const char *device, struct report *report)
 	struct net_device *dev = __dev_get_by_name(m->net, device);
 	struct nic *nic;
 
-	if (!dev) {
-		fail(report, ENODEV, "there is no device \"%s\" to share", device);
-		return NULL;
-	}
-	if (dev->type != ARPHRD_ETHER || (dev->flags & IFF_LOOPBACK)) {
-		fail(report, EINVAL, "device \"%s\" is no Ethernet device", device);
-		return NULL;
-	}
+	if (!dev)
+		return ERR_PTR(fail(report, ENODEV, "there is no device \"%s\" to share", device));
+	if (dev->type != ARPHRD_ETHER || (dev->flags & IFF_LOOPBACK))
+		return ERR_PTR(fail(report, EINVAL, "device \"%s\" is no Ethernet device", device));
 	nic = find_nic(dev);
 	if (!nic)
 		nic = make_nic(dev, report);
-	if (nic)
+	if (!IS_ERR(nic))
 		nic->users++;
 	return nic;
 }

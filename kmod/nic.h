@@ -9,6 +9,7 @@
 struct net_device;
 struct nic;
 
+/* Or an ERR_PTR. */
 struct nic *nic_get(struct member *member, const char *device, struct report *report);
 void nic_put(struct nic *nic);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A vNIC on a NIC that it shares with others, by a rule. */
+#include <linux/err.h>
 #include <linux/netdevice.h>
 #include <linux/slab.h>
 
@@ -79,8 +80,8 @@ int port_shared_open(struct member *m, struct europa_attach *attach, struct repo
 	if (r < 0)
 		goto free;
 	s->nic = nic_get(m, attach->device, report);
-	if (!s->nic) {
-		r = -ENODEV;
+	if (IS_ERR(s->nic)) {
+		r = PTR_ERR(s->nic);
 		goto free;
 	}
 	memcpy(s->rule.mac, attach->mac, sizeof(s->rule.mac));

@@ -6,6 +6,7 @@ Runs where the suite runs on the module; everything that both switches have is i
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 import random
 import stat
@@ -157,6 +158,33 @@ def test_verbs_need_a_registration():
         for verb in (ATTACH, DETACH, QUIESCE, REFRESH, ASK):
             error, why = device.call(verb, bytes(SIZES.get(verb, 8)))
             assert error == errno.EINVAL and "nothing is registered" in why
+
+
+def test_who_cannot_take_the_answer_was_refused(switch):
+    """An argument in memory that can be read and not written: the verb is undone, and can be had again."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    page = mmap.mmap(-1, 4096)
+
+    def call(device, verb, argument):
+        page.seek(0)
+        page.write(argument)
+        address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+        assert libc.mprotect(address, 4096, mmap.PROT_READ) == 0
+        r = libc.ioctl(device.fd, ctypes.c_ulong(number(verb)), address)
+        error = ctypes.get_errno()
+        assert libc.mprotect(address, 4096, mmap.PROT_READ | mmap.PROT_WRITE) == 0
+        return error if r < 0 else 0
+
+    attach = struct.pack("<III", 632, 0, 4).ljust(632, b"\0")
+    one = struct.pack("<8I", 1, 64, 0, 32, 2112, 16, 64, 0)
+    body = struct.pack("<II", 104, 0) + one + b"x".ljust(64, b"\0")
+    fds, more = region_fds(), region_fds()
+    with Device() as device:
+        assert call(device, REGISTER, struct.pack("<II5ii", 136, 0, *fds, 0) + body) == errno.EFAULT
+        assert device.register(more, geometry=one)[0] == 0
+        assert call(device, ATTACH, attach) == errno.EFAULT
+        assert device.call(ATTACH, attach)[0] == 0
+    close(fds + more)
 
 
 def test_garbage_is_refused_and_harms_nobody(switch):
