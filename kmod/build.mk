@@ -27,4 +27,19 @@ check-vm: vm-deps
 check-vm-all: all $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver
 	$(Q)O='$(O)' tests/vm/check.sh $(VM_TESTS)
 
-.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all
+# The module and the core in a kernel that looks for mistakes; building that kernel takes some minutes, once.
+VM_DEBUG_PKGS := bc bison flex libelf-dev xz-utils busybox-static kmod
+VM_DEBUG_SOURCES := tests/vm/debug/supervisor.c runtime/region.c runtime/error.c
+$(eval $(call program,tests/vm_failure_test,tests/vm/debug/failure_test.c $(VM_DEBUG_SOURCES),-lcmocka))
+$(eval $(call program,tests/vm_fuzz,tests/vm/debug/fuzz.c $(VM_DEBUG_SOURCES),))
+VM_DEBUG_PROGRAMS := $(O)/tests/vm_failure_test $(O)/tests/vm_fuzz
+$(VM_DEBUG_PROGRAMS): $(O)/lib/libcore.a
+
+vm-debug-deps:
+	$(Q)tests/deps.sh $(BUILD_PKGS) $(TEST_PKGS) $(VM_DEBUG_PKGS)
+check-vm-debug: vm-debug-deps
+	$(Q)$(MAKE) --no-print-directory check-vm-debug-all
+check-vm-debug-all: all $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver $(VM_DEBUG_PROGRAMS)
+	$(Q)O='$(O)' EUROPA_VERSION=$(VERSION) tests/vm/debug/check.sh $(SUITES)
+
+.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all vm-debug-deps check-vm-debug check-vm-debug-all

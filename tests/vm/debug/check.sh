@@ -1,0 +1,200 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# tests/vm/debug/check.sh [SUITE...]: the module and its core in user-mode Linux with every check switched on that Linux has for mistakes of its
+# own: KASAN, lockdep, kmemleak, UBSAN, debug objects. Each suite is a boot of its own, because lockdep goes silent after its first report:
+#
+#	canary   mistakes of each kind, which the kernel must find: else the other suites' silence means nothing
+#	unit     the core's unit tests (tests/unit), compiled into the kernel
+#	failure  every verb of /dev/europa with each of its allocations failing in turn
+#	fuzz     random programs of verbs, noise, lies, and what happens to devices meanwhile
+#	module   the integration tests that are about the module (tests/integration/test_module.py, or $VM_TESTS)
+#
+# Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed. A line of the
+# kernel's that reports a mistake fails the suite, whatever the suite itself says.
+#
+#	FUZZ_PROGRAMS (500)  FUZZ_SEED (1)  VM_KERNEL (what kernel.sh builds)
+set -u
+export LC_ALL=C.UTF-8
+cd "$(dirname "$0")/../../.." || exit 1
+root=$PWD
+O=${O:-build}
+dir=$root/$O/vm-debug
+share=$dir/share
+logs=$root/$O/check
+here=$root/tests/vm/debug
+mkdir -p "$share" "$logs"
+
+passed=0 failed=0 skipped=0
+failures=()
+pass() { passed=$((passed + 1)); printf '  ok    %s\n' "$1"; }
+fail() { failed=$((failed + 1)); failures+=("$1"); printf '  FAIL  %s\n' "$1"; }
+finish()
+{
+	local line
+	echo
+	for line in ${failures[@]+"${failures[@]}"}; do
+		printf 'FAILED   %s\n' "$line"
+	done
+	printf '%s passed, %s failed, %s skipped\n' $passed $failed $skipped
+	[ $failed = 0 ] && [ $passed -gt 0 ]
+	exit
+}
+
+mistakes='WARNING:|BUG:|KASAN|UBSAN|INFO: |Oops|possible .* detected|suspicious RCU|bad unlock|inconsistent lock|ODEBUG|refcount_t:'
+mistakes="$mistakes|unregister_netdevice: waiting|blocked for more than|list_(add|del) corruption|kernel BUG|Kernel panic"
+
+# ---- building ----
+
+# NAME: the kernel module in $dir/NAME. The fuzzer wants to know which of the module's code it has reached.
+build()
+{
+	if ! make -s -C "$kernel" M="$dir/$1" ARCH=um UBSAN_SANITIZE=y KCOV_INSTRUMENT=y modules >"$logs/vm-debug-$1.build" 2>&1; then
+		fail "$1 doesn't build, see $logs/vm-debug-$1.build"
+		tail -n 20 "$logs/vm-debug-$1.build"
+		return 1
+	fi
+}
+
+# A copy, so that objects of different kernels never meet.
+build_module()
+{
+	mkdir -p "$dir/module"
+	cp -a kmod/. "$dir/module/"
+	EUROPA_VERSION=${EUROPA_VERSION:-0} build module
+}
+
+build_canary()
+{
+	mkdir -p "$dir/canary"
+	cp -a "$here"/canary/. "$dir/canary/"
+	build canary
+}
+
+# The tests as they are, beside the core as it is; for each header of the C library an empty one.
+build_unit()
+{
+	local test header
+	mkdir -p "$dir/unit/libc"
+	cp -a kmod/core kmod/uapi "$here"/unit/. tests/unit/core_bed.h "$dir/unit/"
+	for test in $(sed -n 's/^TESTS := //p' "$here/unit/Kbuild"); do
+		cp -a "tests/unit/${test}_test.c" "$dir/unit/"
+	done
+	for header in setjmp stdarg stddef stdint stdio stdlib string; do
+		[ -e "$dir/unit/libc/$header.h" ] || : >"$dir/unit/libc/$header.h"
+	done
+	build unit
+}
+
+# ---- running ----
+
+# NAME SECONDS COMMAND: boots, runs it, keeps what was printed and the kernel's log. As COMMAND exits.
+run()
+{
+	local status
+	rm -f "$share"/{leaks,blind,suite.xml}
+	printf '%s\n' "$3" >"$share/suite"
+	VM_SECONDS=$2 "$here/boot" "$kernel" "$dir" "$here/session '. /vmshare/suite'" >"$logs/vm-debug-$1.log" 2>&1
+	status=$?
+	cp "$share/dmesg" "$logs/vm-debug-$1.dmesg" 2>/dev/null || : >"$logs/vm-debug-$1.dmesg"
+	return $status
+}
+
+# NAME: the kernel has found nothing, and was able to.
+check_log()
+{
+	local said
+	said=$(grep -E "$mistakes" "$logs/vm-debug-$1.dmesg" | head -n 5; cat "$share/leaks" "$share/blind" 2>&1)
+	if [ -n "$said" ]; then
+		fail "$1: the kernel's log, see $logs/vm-debug-$1.dmesg"
+		printf '%s\n' "$said" | head -n 30 | sed 's/^/        /'
+	else
+		pass "$1: the kernel has nothing to say"
+	fi
+}
+
+# NAME FILE: counts TAP, also where the kernel's log has it, indented and with times in front.
+count_tap()
+{
+	local good bad
+	good=$(grep -cE '^(\[ *[0-9.]+\]     )?ok [0-9]+' "$2")
+	bad=$(grep -cE '^(\[ *[0-9.]+\]     )?not ok [0-9]+' "$2")
+	passed=$((passed + good))
+	if [ "$bad" != 0 ]; then
+		failed=$((failed + bad))
+		failures+=("$1: $bad failed, see $2")
+		grep -E -B 3 'not ok' "$2" | head -n 40 | sed 's/^/        /'
+	fi
+	printf '  %-5s %s: %s passed, %s failed\n' "$([ "$bad" = 0 ] && echo ok || echo FAIL)" "$1" "$good" "$bad"
+	[ "$good" -gt 0 ]
+}
+
+suite_canary()
+{
+	local kind
+	build_canary || return
+	run canary 120 "insmod $dir/canary/canary.ko"
+	for kind in 'BUG: KASAN: use-after-free' 'UBSAN: shift-out-of-bounds' 'BUG: Invalid wait context'; do
+		if grep -q "$kind" "$logs/vm-debug-canary.dmesg"; then pass "canary: $kind"; else fail "canary: no \"$kind\""; fi
+	done
+	if grep -q 'unreferenced object.*size 2048' "$share/leaks"; then pass "canary: lost memory"; else fail "canary: lost memory isn't found"; fi
+}
+
+suite_unit()
+{
+	build_unit || return
+	run unit 120 "insmod $dir/unit/europa_unit.ko && rmmod europa_unit" || fail "unit: exit status $?, see $logs/vm-debug-unit.log"
+	count_tap unit "$logs/vm-debug-unit.dmesg" || fail "unit: no test has run"
+	check_log unit
+}
+
+suite_failure()
+{
+	build_module || return
+	run failure 600 "insmod $dir/module/europa.ko && CMOCKA_MESSAGE_OUTPUT=TAP $root/$O/tests/vm_failure_test; rmmod europa"
+	count_tap failure "$logs/vm-debug-failure.log" || fail "failure: no test has run, see $logs/vm-debug-failure.log"
+	check_log failure
+}
+
+suite_fuzz()
+{
+	build_module || return
+	if run fuzz 900 "insmod $dir/module/europa.ko && $root/$O/tests/vm_fuzz ${FUZZ_PROGRAMS:-500} ${FUZZ_SEED:-1} && rmmod europa"; then
+		pass "$(grep '^fuzz: seed' "$logs/vm-debug-fuzz.log")"
+	else
+		fail "fuzz: exit status $?, see $logs/vm-debug-fuzz.log"
+	fi
+	check_log fuzz
+}
+
+suite_module()
+{
+	local counts good bad skips
+	build_module || return
+	run module 2400 "cd $root && insmod $dir/module/europa.ko &&
+export EUROPA_SWITCH=kmod EUROPA_MODULE=$dir/module/europa.ko EUROPA_TEST_DEADLINE=90 O=$O PYTHONDONTWRITEBYTECODE=1
+/usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=5 --junit-xml=/vmshare/suite.xml \\
+	${VM_TESTS:-tests/integration/test_module.py}
+rmmod europa" || fail "module: can't be unloaded, see $logs/vm-debug-module.log"
+	counts=$(/usr/bin/python3 tests/junit.py "$share/suite.xml" "$logs/vm-debug.skips" 2>/dev/null)
+	if [ -z "$counts" ]; then
+		fail "module: the suite did not finish, see $logs/vm-debug-module.log"
+		return
+	fi
+	read -r good bad skips <<<"$counts"
+	passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skips))
+	[ "$bad" = 0 ] || failures+=("module: $bad failed, see $logs/vm-debug-module.log")
+	printf '  %-5s module: %s passed, %s failed, %s skipped\n' "$([ "$bad" = 0 ] && echo ok || echo FAIL)" "$good" "$bad" "$skips"
+	check_log module
+}
+
+printf '\n== kernel module in a debug kernel\n'
+kernel=${VM_KERNEL:-$("$here/kernel.sh" um uml.config checks.config 2>"$logs/vm-debug-kernel.log")}
+if [ -z "$kernel" ]; then
+	fail "there is no debug kernel, see $logs/vm-debug-kernel.log"
+	finish
+fi
+for suite in ${*:-canary unit failure fuzz module}; do
+	"suite_$suite"
+done
+finish
