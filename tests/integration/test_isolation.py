@@ -41,7 +41,7 @@ def test_beside_a_vr_that_spins(europa, victim, tmp_path):
     neighbour = europa.start(program_image(tmp_path, "neighbour"), "--cpu", "25%", "--link", "0=none", "--link", "1=none",
                              args=["spin"])
     assert lost_in_stream(victim) <= MOST_LOST
-    assert neighbour.stat()["cpu"]["periods_throttled"] > 0
+    wait_for(lambda: neighbour.stat()["cpu"]["periods_throttled"] > 0, "the quota to stop the neighbour")
 
 
 def test_beside_a_vr_that_floods(europa, victim, tmp_path):

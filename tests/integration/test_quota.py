@@ -45,25 +45,29 @@ class Used:
         self.throttled = after[0]["periods_throttled"] - self.before[0]["periods_throttled"]
 
 
+def stays_within(vr, percent, period=0.01):
+    """Window after window until one in which the quota stopped it: on a loaded machine it may not get that far for a while."""
+    def comes_up_against_it():
+        with Used(vr) as used:
+            time.sleep(SECONDS)
+        # A window of N periods' length may touch N + 1 of them.
+        assert used.percent <= percent + 0.5 + percent * period / SECONDS
+        return used.throttled > 0
+    wait_for(comes_up_against_it, "the quota to stop it", timeout=90)
+
+
 @pytest.mark.parametrize("options, others, period", [((), 0, 0.01), (("--cpu-period", "100ms"), 0, 0.1), (("--cpu-burst", "2500us"), 0, 0.01),
                                                      ((), 3, 0.01)], ids=["", "period_of_100_ms", "burst", "four_processes"])
 def test_a_spinning_vr_stays_within_a_quarter_of_a_cpu(europa, spinner, options, others, period):
     vr = spin(europa, spinner, "--cpu", "25%", *options, others=others)
-    with Used(vr) as used:
-        time.sleep(SECONDS)
-    # A window of N periods' length may touch N + 1 of them.
-    assert used.percent <= 25.5 + 25 * period / SECONDS
-    assert used.throttled > 0
+    stays_within(vr, 25, period)
 
 
 def test_another_quota_holds_from_the_moment_it_is_given(europa, spinner):
     vr = spin(europa, spinner, "--cpu", "50%")
     for percent in (10, 30, 5):
         europa("update", "--cpu", f"{percent}%", vr.name)
-        with Used(vr) as used:
-            time.sleep(SECONDS)
-        assert used.percent <= percent + 0.5
-        assert used.throttled > 0
+        stays_within(vr, percent)
     europa("update", "--cpu", "unlimited", vr.name)
     with Used(vr) as used:
         wait_for(lambda: vr.stat()["cpu"]["used_usec"] - used.before[0]["used_usec"] > 500_000, "half a second of CPU")
