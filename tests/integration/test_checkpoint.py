@@ -71,7 +71,8 @@ def data_plane(vr):
 
 def limits(vr):
     """What the kernel enforces: {file: text}."""
-    names = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes", "pids.max", "cpuset.cpus")
+    names = ("cpu.max", "cpu.weight", "cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes",
+             "pids.max", "cpuset.cpus")
     return {(group, name): Path(group, name).read_text() for group in vr.cgroups() for name in names if Path(group, name).exists()}
 
 
@@ -107,7 +108,7 @@ def passes(routed):
 
 def test_a_router_is_the_same_in_every_generation(europa, a, b, tmp_path):
     """Name, MACs, limits as they are in force, addresses, routes, counters; and the third generation is no worse than the first."""
-    routed = Routed(europa, a, b, "--cpu", "25%", "--memory", "128M", "--pids", "20", "--mtu", "0=1400")
+    routed = Routed(europa, a, b, "--cpu", "25%", "--cpu-weight", "300", "--memory", "128M", "--pids", "20", "--mtu", "0=1400")
     europa("update", "--cpu", "50%", routed.vr.name)
     a.ip("route", "add", "10.9.0.0/16", "via", "10.0.0.1", "metric", "77")
     passes(routed)
