@@ -109,6 +109,17 @@ check_kernel_module_builds()
 	[ -z "$none" ] || { echo "no kernel's headers are installed"; exit 77; }
 }
 
+# What the core's unit tests ask of a C library and of cmocka is there in a kernel as well: make check-vm-debug runs them in one.
+check_core_tests_compile_in_a_kernel()
+{
+	local kernel tests
+	kernel=$(ls -d /lib/modules/*/build 2>/dev/null | head -n 1)
+	[ -n "$kernel" ] || { echo "no kernel's headers are installed"; exit 77; }
+	tests=$(tests/vm/debug/unit/assemble.sh "$O/check/unit-kernel") || { complain "tests/vm/debug/unit/assemble.sh"; return; }
+	# shellcheck disable=SC2086
+	make -s -C "$kernel" M="$PWD/$O/check/unit-kernel" KCFLAGS=-Werror $(printf '%s_test.o ' $tests) || complain "for $kernel"
+}
+
 # Shell and Python read without complaint.
 check_scripts_parse()
 {

@@ -71,19 +71,9 @@ build_canary()
 	build canary
 }
 
-# The tests as they are, beside the core as it is; for each header of the C library an empty one.
 build_unit()
 {
-	local test header
-	mkdir -p "$dir/unit/libc"
-	cp -a kmod/core kmod/uapi "$here"/unit/. tests/unit/core_bed.h "$dir/unit/"
-	for test in $(sed -n 's/^TESTS := //p' "$here/unit/Kbuild"); do
-		cp -a "tests/unit/${test}_test.c" "$dir/unit/"
-	done
-	for header in setjmp stdarg stddef stdint stdio stdlib string; do
-		[ -e "$dir/unit/libc/$header.h" ] || : >"$dir/unit/libc/$header.h"
-	done
-	build unit
+	"$here/unit/assemble.sh" "$dir/unit" >/dev/null && build unit
 }
 
 # ---- running ----
