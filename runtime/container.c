@@ -248,9 +248,11 @@ static int make_region(struct container *c, struct error *e)
 	if (err)
 		return err;
 	c->has_region = true;
-	err = region_tell_quota(c->region.control, c->spec->limits.cpu_permille, e);
-	if (!err && c->restored)
+	if (c->restored)
 		err = restored_lay(c->restored, &c->region, c->spec->name, e);
+	/* Last: a header that was saved says what the quota was then. */
+	if (!err)
+		err = region_tell_quota(c->region.control, c->spec->limits.cpu_permille, e);
 	c->state.control_fd = c->region.control;
 	c->state.pool_fd = c->region.pool;
 	return err;

@@ -286,7 +286,8 @@ bool vr_watch(struct vr *vr, u32 now_us)
 	bool stalled = false;
 	u32 vnic;
 
-	if (vr_paused(vr)) {
+	/* A VR that saves its state stands still until that is over. */
+	if (vr_shut(vr)) {
 		vr->waiting = 0;
 		return false;
 	}

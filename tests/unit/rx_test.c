@@ -326,6 +326,8 @@ static void the_watchdog_counts_seconds_without_progress(void **state)
 	vr_quiesce(&bed->vr, false);
 	assert_false(vr_watch(&bed->vr, start + 30000000));
 	assert_true(vr_watch(&bed->vr, start + 31000000));
+	vr_quiesce(&bed->vr, EUROPA_QUIESCE_IN);
+	assert_false(vr_watch(&bed->vr, start + 40000000));
 	assert_int_equal(bed->vr.vnic_stats[1].stalls, 4);
 }
 
