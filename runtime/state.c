@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/state.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -756,11 +755,16 @@ static int remove_below(int parent, const char *name, int depth)
 	return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* ".NAME.PID" */
+/* ".NAME.PID", and nothing like it: a run directory that somebody has chosen may have been a directory of his before. */
 static bool is_aside(const struct dirent *entry)
 {
-	return entry->d_name[0] == '.' && isdigit((unsigned char)entry->d_name[strlen(entry->d_name) - 1]) &&
-	       (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN);
+	const char *pid = strrchr(entry->d_name, '.');
+	char name[VR_NAME_MAX];
+
+	if (entry->d_name[0] != '.' || pid == entry->d_name || !pid[1] || pid[1 + strspn(pid + 1, "0123456789")])
+		return false;
+	return snprintf(name, sizeof name, "%.*s", (int)(pid - entry->d_name - 1), entry->d_name + 1) < (int)sizeof name &&
+	       quantity_vr_name(name) && (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN);
 }
 
 /* What somebody who was killed had begun to remove; or is removing now, who won't mind help. */

@@ -394,9 +394,10 @@ static void all_names_are_listed_sorted(void **state)
 		remove_vr(made[i]);
 }
 
-/* Whoever lists, starts or ends a VR completes what somebody who was killed had begun. */
+/* Whoever lists, starts or ends a VR completes what somebody who was killed had begun, and removes nothing else. */
 static void a_removal_that_was_cut_short_is_completed(void **state)
 {
+	static const char *const others[] = { ".cache1", ".12", "..7", ".gone.x1", ".a b.5", ".gone." };
 	struct error e = { 0 };
 	char **names, from[200], to[200];
 
@@ -405,12 +406,20 @@ static void a_removal_that_was_cut_short_is_completed(void **state)
 	snprintf(from, sizeof from, "%s/gone", run_dir);
 	snprintf(to, sizeof to, "%s/.gone.12345", run_dir);
 	assert_return_code(rename(from, to), errno);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		snprintf(from, sizeof from, "%s/%s", run_dir, others[i]);
+		assert_return_code(mkdir(from, 0700), errno);
+	}
 	assert_int_equal(state_list(&names, &e), 0);
 	assert_string_equal(names[0], "x");
 	assert_null(names[1]);
 	free(names[0]);
 	free(names);
 	assert_int_equal(access(to, F_OK), -1);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		snprintf(from, sizeof from, "%s/%s", run_dir, others[i]);
+		assert_return_code(rmdir(from), errno);
+	}
 	remove_vr("x");
 }
 
