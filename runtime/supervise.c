@@ -107,7 +107,9 @@ static void switch_died(struct loop *l)
 {
 	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->c->backend.fd, NULL);
 	serve_abandon(&l->c->checkpoint, &l->c->backend);
-	adopt(l);
+	/* The next switch would know of no fence, and send what is in the checkpoint: the VR's end is under way. */
+	if (!l->c->checkpoint.committed)
+		adopt(l);
 }
 
 static void accept_tool(struct loop *l)
