@@ -236,6 +236,15 @@ int limits_parse(json_t *json, struct vr_limits *l, struct error *e)
 	return l->cpuset ? 0 : fail(e, ENOMEM, "cannot keep the limits");
 }
 
+/* It comes to terminals and logs, in messages of the switch's as well. */
+static bool is_printable(const char *text)
+{
+	for (; text && *text; text++)
+		if (*text < ' ' || *text > '~')
+			return false;
+	return true;
+}
+
 static int parse_vnic(json_t *json, struct vr_vnic *v, unsigned n, struct error *e)
 {
 	const char *kind, *mac;
@@ -259,6 +268,8 @@ static int parse_vnic(json_t *json, struct vr_vnic *v, unsigned n, struct error 
 	err = keep_text(target, "target", &v->target, e) ?: keep_text(rule, "rule", &v->rule, e);
 	if (err)
 		return err;
+	if (!is_printable(v->target) || !is_printable(v->rule))
+		return refuse(e, "vNIC %u: target, rule: expected ASCII text", n);
 	if (v->kind == EUROPA_PORT_SHARED && (!v->target || !quantity_device_name(v->target)))
 		return refuse(e, "vNIC %u: target: expected a net device's name", n);
 	if (v->rule && (v->kind != EUROPA_PORT_SHARED || quantity_rule_expected(v->rule)))

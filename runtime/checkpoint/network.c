@@ -347,7 +347,7 @@ static int move_device(const char *device, const char *netns, int target, struct
 {
 	auto_netlink struct mnl_socket *nl = open_netlink(e);
 	uint32_t ifindex = if_nametoindex(device);
-	char buffer[256];
+	char buffer[256], quoted[NETWORK_NAME_MAX + 40];
 	struct nlmsghdr *h;
 	int err;
 
@@ -355,10 +355,11 @@ static int move_device(const char *device, const char *netns, int target, struct
 		return -e->code;
 	if (!ifindex)
 		return fail(e, errno, "cannot find device \"%s\"", device);
+	quantity_quote(quoted, sizeof quoted, netns);
 	h = link_request(buffer, ifindex, 0);
 	mnl_attr_put_u32(h, IFLA_NET_NS_FD, (uint32_t)target);
 	err = ask(nl, h, NULL, NULL);
-	return err ? fail(e, -err, "cannot move device \"%s\" to network namespace \"%s\"", device, netns) : 0;
+	return err ? fail(e, -err, "cannot move device \"%s\" to network namespace \"%s\"", device, quoted) : 0;
 }
 
 static int set_link(struct mnl_socket *nl, const struct network *n, const char *device, uint32_t ifindex, struct error *e)
@@ -449,20 +450,21 @@ static int make_here(const struct network *n, const char *device, struct error *
 
 static int make_in(const struct network *n, const char *device, const char *netns, struct error *e)
 {
-	char path[NETNS_PATH_MAX];
+	char path[NETNS_PATH_MAX], quoted[NETWORK_NAME_MAX + 40];
 	auto_close int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), target = -1;
 	int err;
 
+	quantity_quote(quoted, sizeof quoted, netns);
 	snprintf(path, sizeof path, NETNS_DIR "/%s", netns);
 	target = open(path, O_RDONLY | O_CLOEXEC);
 	if (home < 0 || target < 0)
 		return fail(e, errno, "cannot open the network namespace \"%s\" where device \"%s\" was (--netns says another one, "
-			    "--no-network leaves devices alone)", netns, device);
+			    "--no-network leaves devices alone)", quoted, device);
 	err = move_device(device, netns, target, e);
 	if (err)
 		return err;
 	if (setns(target, CLONE_NEWNET) < 0)
-		return fail(e, errno, "cannot enter the network namespace \"%s\"", netns);
+		return fail(e, errno, "cannot enter the network namespace \"%s\"", quoted);
 	err = make_here(n, device, e);
 	if (setns(home, CLONE_NEWNET) < 0)
 		return fail(e, errno, "cannot return to the network namespace");

@@ -187,6 +187,26 @@ static int check_netns(const struct vr_spec *spec, const struct request *r, stru
 	return 0;
 }
 
+/*
+ * The place where a program is, of which the checkpoint says nothing else. It must be what it says: "/proc/self/cwd/saved/x", or a
+ * bundle that was packed up with the checkpoint, would make code of what is data.
+ */
+static int check_bundle(const char *bundle, const char *checkpoint, struct error *e)
+{
+	auto_free char *is = realpath(bundle, NULL), *home = realpath(checkpoint, NULL);
+	size_t length = home ? strlen(home) : 0;
+	char quoted[200];
+
+	quantity_quote(quoted, sizeof quoted, bundle);
+	if (!is || !home)
+		return fail(e, errno, "image \"%s\"", quoted);
+	if (strcmp(is, bundle) != 0)
+		return refuse(e, "image \"%s\": is another directory by its real name", quoted);
+	if (strncmp(is, home, length) == 0 && (is[length] == '/' || !is[length]))
+		return refuse(e, "image \"%s\": came with the checkpoint, and is not this host's", quoted);
+	return 0;
+}
+
 static int keep_config(struct vr_spec *spec, const struct restored *restored, struct error *e)
 {
 	char path[4096];
@@ -201,7 +221,7 @@ static int keep_config(struct vr_spec *spec, const struct restored *restored, st
 static int make_spec(struct vr_spec *spec, struct restored *restored, const struct request *r, struct error *e)
 {
 	const char *image = r->image ? r->image : restored->manifest.spec.bundle;
-	int err = image_load(image, spec, e);
+	int err = (r->image ? 0 : check_bundle(image, r->path, e)) ?: image_load(image, spec, e);
 
 	if (err)
 		return context(e, "the virtual router's image%s", r->image ? "" : " (--image says where it is on this host)");

@@ -2,6 +2,7 @@
 """
 Checkpoint and restore, in warm mode: a router goes on where it was, nothing is forwarded twice, and what fails leaves things as they were.
 """
+import hashlib
 import json
 import os
 import random
@@ -569,6 +570,35 @@ def test_a_data_plane_that_can_not_load(europa, tmp_path):
     config = tmp_path / "hoarder" / "config.json"
     config.write_text(config.read_text().replace(', "refuse"', ""))
     europa("restore", "--check", tmp_path / "saved")
+
+
+def signed(manifest):
+    """As whoever forges a manifest would: its id is right."""
+    text = json.dumps(dict(manifest, id="0" * 64), indent=2)
+    return text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest(), 1)
+
+
+def test_an_image_does_not_come_with_a_checkpoint(europa, tmp_path):
+    """Nor is what it says written to a terminal as it is."""
+    vr = europa.start("nullfwd", "--vnics", 1)
+    saved = tmp_path / "saved"
+    checkpoint(vr, saved)
+    manifest = json.loads((saved / "manifest.json").read_text())
+    bundle = manifest["spec"]["bundle"]
+    shutil.copytree(bundle, saved / "image")
+    (tmp_path / "link").symlink_to(bundle)
+    for forged in (saved / "image", f"/proc/self/root{bundle}", tmp_path / "link", "/nowhere\033[2J"):
+        manifest["spec"]["bundle"] = str(forged)
+        (saved / "manifest.json").write_text(signed(manifest))
+        done = europa("restore", "--detach", saved, check=False)
+        assert done.returncode == 125 and "--image says where" in done.stderr and "\033" not in done.stderr, done.stderr
+        wait_for(lambda: not vr.leftovers(), "nothing to be left")
+    manifest["network"][0]["netns"] = "\033[2J"
+    (saved / "manifest.json").write_text(signed(manifest))
+    done = europa("restore", "--detach", "--image", bundle, saved, check=False)
+    assert done.returncode == 125 and "network namespace" in done.stderr and "\033" not in done.stderr, done.stderr
+    wait_for(lambda: not vr.leftovers(), "nothing to be left")
+    restore(europa, saved, "--image", bundle, "--no-network")
 
 
 # ---- damage ----
