@@ -403,6 +403,27 @@ static void report(const struct checkpoint *c, const struct request *r, const st
 	       (long long)o->frozen_us / 1000, (long long)o->frozen_us % 1000 / 100);
 }
 
+/*
+ * A supervisor that is killed while it commits has renamed the directory, or has not: it can't say so any more. Looked at by what the
+ * directory is, for its name may be somebody else's by now.
+ */
+static bool is_committed(const struct checkpoint *c, const struct target *t)
+{
+	struct stat made, there;
+
+	return c->directory >= 0 && fstat(c->directory, &made) == 0 &&
+	       fstatat(t->parent, t->final, &there, AT_SYMLINK_NOFOLLOW) == 0 && made.st_dev == there.st_dev &&
+	       made.st_ino == there.st_ino && fsync(t->parent) == 0;
+}
+
+/* The supervisor has removed what was written, but for one that was killed. */
+static int give_up(const struct checkpoint *c, const struct target *t, const char *name, struct error *e)
+{
+	if (c->directory >= 0)
+		store_remove(t->parent, t->partial);
+	return context(e, "cannot checkpoint \"%s\"", name);
+}
+
 static void release(struct checkpoint *c)
 {
 	view_close(&c->view);
@@ -430,8 +451,12 @@ static int checkpoint(const struct request *r, struct error *e)
 		supervisor = process_open(&c.state.supervisor);
 		err = preflight(&c, mode, r, e) ?: begin(&c, &t, e) ?: save(&c, mode, r, &o, e);
 		let_go(&c.line);
-		if (err)
-			context(e, "cannot checkpoint \"%s\"", r->name);
+		if (err && is_committed(&c, &t)) {
+			*e = (struct error){ 0 };
+			err = 0;
+		} else if (err) {
+			err = give_up(&c, &t, r->name, e);
+		}
 	}
 	if (!err && !r->leave_running)
 		wait_for_end(supervisor, r->name);

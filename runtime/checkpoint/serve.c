@@ -215,6 +215,7 @@ static int commit(struct checkpoint_server *s, struct error *e)
 	s->partial[0] = '\0';
 	/* What is lost where this fails and the machine does too is a checkpoint that nobody has been told of. */
 	fsync(s->parent);
+	(void)fault_wanted("serve-committed");  /* a test kills it there, and has nothing to fail */
 	return 0;
 }
 

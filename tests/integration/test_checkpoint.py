@@ -732,9 +732,22 @@ def test_the_supervisors_steps(europa, faults, tmp_path, step):
             wait_for(lambda: vr.stat()["switch"]["status"] == "attached", "the VR to go on")
         else:
             assert "ended meanwhile" in done.stderr or "supervisor" in done.stderr
-            assert not (tmp_path / "saved").exists()
-            shutil.rmtree(next(tmp_path.glob("saved.partial.*"), tmp_path / "none"), ignore_errors=True)
+            nothing_in(tmp_path / "saved")
         vr.kill("--time", "0")
+
+
+def test_the_supervisor_killed_after_it_has_committed(europa, faults, tmp_path):
+    """Nobody tells the tool, which sees that the checkpoint is there all the same."""
+    vr = VR(europa, europa.name())
+    europa.vrs.append(vr)
+    done = with_fault(europa, "run", "--detach", "--name", vr.name, *europa.switch(), "--vnics", "1", ROOT / "image" / "nullfwd",
+                      EUROPA_FAULT_KILL="serve-committed")
+    assert done.returncode == 0, done.stderr
+    checkpoint(vr, tmp_path / "saved")
+    assert {path.name for path in tmp_path.glob("saved*")} == {"saved"}
+    europa("kill", "--time", "0", vr.name, check=False)
+    wait_for(lambda: not vr.leftovers(), "the VR to have ended")
+    restore(europa, tmp_path / "saved")
 
 
 def test_a_restore_that_fails_or_is_killed_at_any_step(europa, faults, saved):
