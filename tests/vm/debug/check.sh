@@ -141,7 +141,8 @@ suite_unit()
 suite_failure()
 {
 	build_module || return
-	run failure 600 "insmod $dir/module/europa.ko && CMOCKA_MESSAGE_OUTPUT=TAP $root/$O/tests/vm_failure_test; rmmod europa"
+	run failure 600 "insmod $dir/module/europa.ko && CMOCKA_MESSAGE_OUTPUT=TAP $root/$O/tests/vm_failure_test; rmmod europa" ||
+		fail "failure: the module can't be unloaded, see $logs/vm-debug-failure.log"
 	count_tap failure "$logs/vm-debug-failure.log" || fail "failure: no test has run, see $logs/vm-debug-failure.log"
 	check_log failure
 }

@@ -13,8 +13,8 @@ arch=$1
 shift
 cache=${EUROPA_KERNELS:-${XDG_CACHE_HOME:-$HOME/.cache}/europa/kernels}
 source=linux-source-6.1
-version=$(apt-cache policy $source | sed -n 's/^ *Candidate: //p')
-[ -n "$version" ] && [ "$version" != "(none)" ] || { echo "kernel.sh: apt knows no $source" >&2; exit 1; }
+candidate() { apt-cache policy $source | sed -n 's/^ *Candidate: //p' | grep -v '(none)'; }
+version=$(candidate || { apt-get -q update >&2 && candidate; }) || { echo "kernel.sh: apt knows no $source" >&2; exit 1; }
 
 fragments=("${@/#/$here/}")
 key=$({ echo "$version"; grep -hv '^#' "${fragments[@]}"; cc --version; } | sha256sum | cut -c -16)
@@ -35,8 +35,9 @@ find "$cache" -mindepth 1 -maxdepth 1 -name "$arch-*" -mtime +14 -exec rm -rf {}
 rm -rf "$out"
 mkdir -p "$out"
 echo "kernel.sh: unpacking $source $version" >&2
-(cd "$out" && apt-get -q download "$source=$version" >&2
- dpkg-deb --fsys-tarfile ./*.deb | tar -xO --wildcards '*.tar.xz' | tar -xJ --strip-components 1
+# Lists may be older than what the server has.
+(cd "$out" && { apt-get -q download "$source=$version" || { apt-get -q update && apt-get -q download "$source=$version"; }; } >&2 &&
+ dpkg-deb --fsys-tarfile ./*.deb | tar -xO --wildcards '*.tar.xz' | tar -xJ --strip-components 1 &&
  rm -f ./*.deb)
 
 cat "${fragments[@]}" >"$out/wanted.config"
