@@ -55,7 +55,7 @@ def wait_for(condition, what="the expected state", timeout=None, step=0.02):
         time.sleep(step)
 
 
-def command(*argv, check=True, timeout=60, **options):
+def command(*argv, check=True, timeout=2 * DEADLINE, **options):
     """Runs a command, output captured as text. A failure shows what it said."""
     argv = [str(word) for word in argv]
     options.setdefault("stdin", subprocess.DEVNULL)

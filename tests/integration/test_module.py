@@ -9,6 +9,7 @@ import fcntl
 import mmap
 import os
 import random
+import socket
 import stat
 import struct
 import subprocess
@@ -382,6 +383,43 @@ def test_the_mtu_is_the_cables(switch):
     assert vr.stats(0)["mtu"] == 900
     right.send(frame(size=1200))
     wait_for(lambda: vr.stats(0).get("tx_too_long") == 1, "the frame to be counted")
+
+
+def shared_nic(switch):
+    """A device `nic` in home, a wire at its other end, and a VR that has it by its MAC address."""
+    switch.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", switch.a.name)
+    switch.home.ip("link", "set", "nic", "up")
+    switch.a.ip("link", "set", "wire", "up")
+    vr = switch.vr("drop", "shared=nic")
+    wait_for(lambda: vr.up(0), "carrier")
+    return vr, switch.wire(switch.a, "wire")
+
+
+def test_a_shared_nics_smaller_mtu_is_its_vnics(switch):
+    vr, _ = shared_nic(switch)
+    switch.home.ip("link", "set", "nic", "mtu", 900)
+    assert vr.stats(0)["mtu"] == 900
+    switch.home.ip("link", "set", "nic", "mtu", 1500)
+    assert vr.stats(0)["mtu"] == 900, "what the VR was told still holds"
+
+
+def test_the_hosts_own_multicast_is_no_frame_from_the_wire(switch):
+    """It is looped back through the device without an Ethernet header."""
+    vr, wire = shared_nic(switch)
+    switch.home.ip("address", "add", "192.0.2.9/24", "dev", "nic")
+    with switch.home.entered():
+        host = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    host.bind(("", 4000))
+    host.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("192.0.2.9"))
+    host.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("192.0.2.9"))
+    host.settimeout(60)
+    for n in range(5):
+        host.sendto(b"%d" % n, ("239.1.2.3", 4000))
+        assert host.recv(100) == b"%d" % n
+    wire.send(Ether(src=A, dst="ff:ff:ff:ff:ff:ff") / IP(dst="192.0.2.255") / UDP(dport=80) / bytes(30))
+    wait_for(lambda: vr.stats(0)["rx_packets"] >= 1, "the frame from the wire")
+    assert vr.stats(0)["rx_packets"] == 1
+    host.close()
 
 
 def test_a_filter_sees_the_tag_in_its_place(switch):
