@@ -311,6 +311,7 @@ int member_open(const struct europa_ioc_register *reg, struct member **member, s
 	if (!m)
 		return fail(report, ENOMEM, "no memory for \"%s\"", reg->reg.name);
 	INIT_LIST_HEAD(&m->list);
+	INIT_LIST_HEAD(&m->ready);
 	spin_lock_init(&m->lock);
 	mutex_init(&m->round);
 	strscpy(m->name, reg->reg.name, sizeof(m->name));

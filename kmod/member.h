@@ -49,6 +49,7 @@ struct member {
 	u32 watched_us;                                 /* when the watchdog looked last */
 	struct tx_frame frames[VR_BATCH];
 	const struct tx_frame *out[VR_BATCH];
+	struct list_head ready;                         /* sk_buffs for the host's stack, as soon as their slots are free again */
 	u32 polled;                                     /* bit n: port n makes frames when it is asked */
 
 	/* pipes, opened anew so that nobody else can change their flags */

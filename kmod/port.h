@@ -6,7 +6,8 @@
  *   in:   somebody calls packet_deliver() (an own device, a shared NIC, another VR), or receive() is called (a generator)
  *   out:  send()
  *
- * Frames are copied at a port, in both directions, and never lent: when send() returns, the slots are free.
+ * Frames are copied at a port, in both directions, and never lent: when send() returns, the slots are free. What goes
+ * to the host's own stack is put on member->ready, for the worker to hand over when they are.
  *
  * send, receive: RCU, softirqs off, member->lock not held. close: RTNL; the port is out of ports[] already, but
  * readers may still have it until a grace period has passed, so it frees itself accordingly.

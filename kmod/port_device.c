@@ -53,7 +53,6 @@ static netdev_tx_t device_xmit(struct sk_buff *skb, struct net_device *dev)
 static void device_send(struct port *port, const struct tx_frame *const *frames, unsigned int n)
 {
 	struct net_device *dev = device_of(port)->dev;
-	LIST_HEAD(batch);
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
@@ -63,9 +62,8 @@ static void device_send(struct port *port, const struct tx_frame *const *frames,
 			continue;
 		dev_sw_netstats_rx_add(dev, skb->len);
 		skb->protocol = eth_type_trans(skb, dev);
-		list_add_tail(&skb->list, &batch);
+		list_add_tail(&skb->list, &port->member->ready);
 	}
-	netif_receive_skb_list(&batch);
 }
 
 static void device_close(struct port *port, struct list_head *dying)

@@ -51,6 +51,18 @@ static void send_out(struct member *m, unsigned int vnic, unsigned int n)
 	spin_unlock(&m->lock);
 }
 
+/*
+ * What own devices receive. The stack runs in here and answers at once, often to the same VR, which in a small pool has
+ * no other slot for that than the one that was just sent: so not before tx_done().
+ */
+static void hand_over(struct member *m)
+{
+	LIST_HEAD(batch);
+
+	list_splice_init(&m->ready, &batch);
+	netif_receive_skb_list(&batch);
+}
+
 /* A look without the lock: an idle round must not disturb whoever delivers to the VR. */
 static bool is_empty(const struct ring *r)
 {
@@ -79,6 +91,7 @@ static unsigned int transmit(struct member *m, unsigned int vnic, unsigned int b
 		spin_lock(&m->lock);
 		tx_done(&m->vr, m->frames, n);
 		spin_unlock(&m->lock);
+		hand_over(m);
 	}
 	rcu_read_unlock();
 	local_bh_enable();
