@@ -154,23 +154,29 @@ static int read_address(const struct nlmsghdr *h, void *data)
 	struct network_address address = { .family = info->ifa_family, .prefix = info->ifa_prefixlen, .scope = info->ifa_scope };
 	struct reading *r = data;
 	struct network_address *longer;
+	bool has_local = false, has_other = false;
 	const struct nlattr *a;
-	bool found = false;
 
 	if (h->nlmsg_type != RTM_NEWADDR || info->ifa_index != r->ifindex || (info->ifa_family != AF_INET && info->ifa_family != AF_INET6) ||
 	    (info->ifa_family == AF_INET6 && info->ifa_scope == RT_SCOPE_LINK))
 		return MNL_CB_OK;
 	mnl_attr_for_each(a, h, sizeof *info) {
-		bool local = mnl_attr_get_type(a) == IFA_LOCAL || (mnl_attr_get_type(a) == IFA_ADDRESS && !found);
-
-		if (mnl_attr_get_type(a) == IFA_BROADCAST)
+		switch (mnl_attr_get_type(a)) {
+		case IFA_BROADCAST:
 			address.has_broadcast = take_bytes(a, address.family, address.broadcast);
-		if (local && mnl_attr_get_payload_len(a) == address_bytes(address.family)) {
-			memcpy(address.bytes, mnl_attr_get_payload(a), address_bytes(address.family));
-			found = true;
+			break;
+		case IFA_LOCAL:
+			has_local = take_bytes(a, address.family, address.bytes);
+			break;
+		case IFA_ADDRESS:
+			has_other = take_bytes(a, address.family, address.peer);
+			break;
 		}
 	}
-	longer = found ? grow(r->network->addresses, &r->network->naddresses, sizeof address, r) : NULL;
+	if (!has_local)
+		memcpy(address.bytes, address.peer, sizeof address.bytes);
+	address.has_peer = has_other && memcmp(address.peer, address.bytes, sizeof address.peer) != 0;
+	longer = has_local || has_other ? grow(r->network->addresses, &r->network->naddresses, sizeof address, r) : NULL;
 	if (longer) {
 		longer[r->network->naddresses - 1] = address;
 		r->network->addresses = longer;
@@ -183,6 +189,7 @@ static int read_route(const struct nlmsghdr *h, void *data)
 	const struct rtmsg *info = mnl_nlmsg_get_payload(h);
 	struct network_route route = {
 		.family = info->rtm_family, .prefix = info->rtm_dst_len, .scope = info->rtm_scope, .protocol = info->rtm_protocol,
+		.onlink = info->rtm_flags & RTNH_F_ONLINK,
 	};
 	struct reading *r = data;
 	struct network_route *longer;
@@ -389,7 +396,7 @@ static int add_address(struct mnl_socket *nl, const struct network_address *a, c
 	if (a->family == AF_INET6)
 		info->ifa_flags = IFA_F_NODAD;
 	mnl_attr_put(h, IFA_LOCAL, address_bytes(a->family), a->bytes);
-	mnl_attr_put(h, IFA_ADDRESS, address_bytes(a->family), a->bytes);
+	mnl_attr_put(h, IFA_ADDRESS, address_bytes(a->family), a->has_peer ? a->peer : a->bytes);
 	if (a->has_broadcast)
 		mnl_attr_put(h, IFA_BROADCAST, address_bytes(a->family), a->broadcast);
 	return send_link(nl, h, device, "give an address to", e);
@@ -403,7 +410,7 @@ static int add_route(struct mnl_socket *nl, const struct network_route *r, const
 
 	*info = (struct rtmsg){
 		.rtm_family = r->family, .rtm_dst_len = r->prefix, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = r->protocol,
-		.rtm_scope = r->scope, .rtm_type = RTN_UNICAST,
+		.rtm_scope = r->scope, .rtm_type = RTN_UNICAST, .rtm_flags = r->onlink ? RTNH_F_ONLINK : 0,
 	};
 	if (r->prefix)
 		mnl_attr_put(h, RTA_DST, address_bytes(r->family), r->to);
@@ -497,16 +504,18 @@ static json_t *prefix_json(uint8_t family, const uint8_t bytes[16], unsigned pre
 
 static json_t *address_json(const struct network_address *a)
 {
-	return json_pack("{s:o, s:o, s:i}", "address", prefix_json(a->family, a->bytes, a->prefix),
-			 "broadcast", a->has_broadcast ? bytes_json(a->family, a->broadcast) : json_null(), "scope", (int)a->scope);
+	return json_pack("{s:o, s:o, s:i, s:o*}", "address", prefix_json(a->family, a->bytes, a->prefix),
+			 "broadcast", a->has_broadcast ? bytes_json(a->family, a->broadcast) : json_null(), "scope", (int)a->scope,
+			 "peer", a->has_peer ? bytes_json(a->family, a->peer) : NULL);
 }
 
 static json_t *route_json(const struct network_route *r)
 {
-	return json_pack("{s:o, s:o, s:o, s:I, s:i, s:i}", "to", prefix_json(r->family, r->to, r->prefix),
+	return json_pack("{s:o, s:o, s:o, s:I, s:i, s:i, s:o*}", "to", prefix_json(r->family, r->to, r->prefix),
 			 "via", r->has_via ? bytes_json(r->family, r->via) : json_null(),
 			 "source", r->has_source ? bytes_json(r->family, r->source) : json_null(),
-			 "metric", (json_int_t)r->metric, "scope", (int)r->scope, "protocol", (int)r->protocol);
+			 "metric", (json_int_t)r->metric, "scope", (int)r->scope, "protocol", (int)r->protocol,
+			 "onlink", r->onlink ? json_true() : NULL);
 }
 
 json_t *network_json(const struct network *n)
@@ -571,16 +580,18 @@ static int parse_hop(json_t *json, uint8_t family, uint8_t bytes[16], bool *has,
 
 static int parse_address(json_t *json, struct network_address *a, struct error *e)
 {
+	json_t *broadcast, *peer = NULL;
 	json_error_t error;
-	json_t *broadcast;
 	const char *text;
 	json_int_t scope;
 
-	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:o, s:I}", "address", &text, "broadcast", &broadcast, "scope", &scope) < 0)
+	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:o, s:I, s?o}", "address", &text, "broadcast", &broadcast, "scope", &scope,
+			   "peer", &peer) < 0)
 		return json_complaint(&error, e);
 	a->scope = (uint8_t)scope;
 	return json_in_range("scope", scope, 0, 255, e) ?: parse_prefix(text, &a->family, a->bytes, &a->prefix, e) ?:
-	       parse_hop(broadcast, a->family, a->broadcast, &a->has_broadcast, e);
+	       parse_hop(broadcast, a->family, a->broadcast, &a->has_broadcast, e) ?:
+	       (peer ? parse_hop(peer, a->family, a->peer, &a->has_peer, e) : 0);
 }
 
 static int parse_route(json_t *json, struct network_route *r, struct error *e)
@@ -589,9 +600,10 @@ static int parse_route(json_t *json, struct network_route *r, struct error *e)
 	json_t *via, *source;
 	json_error_t error;
 	const char *to;
+	int onlink = 0;
 
-	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:o, s:o, s:I, s:I, s:I}", "to", &to, "via", &via, "source", &source,
-			   "metric", &metric, "scope", &scope, "protocol", &protocol) < 0)
+	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:o, s:o, s:I, s:I, s:I, s?b}", "to", &to, "via", &via, "source", &source,
+			   "metric", &metric, "scope", &scope, "protocol", &protocol, "onlink", &onlink) < 0)
 		return json_complaint(&error, e);
 	if (json_in_range("metric", metric, 0, UINT32_MAX, e) || json_in_range("scope", scope, 0, 255, e) ||
 	    json_in_range("protocol", protocol, 0, 255, e))
@@ -599,6 +611,7 @@ static int parse_route(json_t *json, struct network_route *r, struct error *e)
 	r->metric = (uint32_t)metric;
 	r->scope = (uint8_t)scope;
 	r->protocol = (uint8_t)protocol;
+	r->onlink = onlink;
 	return parse_prefix(to, &r->family, r->to, &r->prefix, e) ?: parse_hop(via, r->family, r->via, &r->has_via, e) ?:
 	       parse_hop(source, r->family, r->source, &r->has_source, e);
 }

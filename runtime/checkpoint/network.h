@@ -18,13 +18,13 @@ struct vr_state;
 
 struct network_address {
 	uint8_t family, prefix, scope;
-	bool has_broadcast;
-	uint8_t bytes[16], broadcast[16];
+	bool has_broadcast, has_peer;
+	uint8_t bytes[16], broadcast[16], peer[16];   /* peer: the prefix is of the other end's address, not of bytes */
 };
 
 struct network_route {             /* of the main table; what the kernel makes by itself is not here */
 	uint8_t family, prefix, scope, protocol;
-	bool has_via, has_source;
+	bool has_via, has_source, onlink;  /* onlink: via is a neighbour, though no prefix of the device's says so */
 	uint8_t to[16], via[16], source[16];
 	uint32_t metric;
 };

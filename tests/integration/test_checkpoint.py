@@ -426,6 +426,28 @@ def test_a_place_that_is_not_there(routed, tmp_path):
     passes(routed)
 
 
+def test_neighbours_that_are_in_no_prefix(europa, tmp_path):
+    """Addresses with a peer, and routes by a neighbour whom only the word of whoever made the route says to be one."""
+    vr = europa.start("nullfwd", "--vnics", 1)
+    host, device = europa.home, vr.device(0)
+    host.ip("link", "set", device, "up")
+    host.ip("address", "add", "10.9.0.1", "peer", "10.9.0.2/32", "dev", device)
+    host.ip("route", "add", "10.77.0.0/16", "via", "192.0.2.1", "dev", device, "onlink")
+    host.ip("route", "add", "10.78.0.0/16", "via", "10.9.0.2", "dev", device)
+
+    def made():
+        (link,) = json.loads(host.ip("-j", "address", "show", "dev", device).stdout)
+        return ([(a["local"], a.get("address"), a["prefixlen"]) for a in link["addr_info"] if a["family"] == "inet"],
+                sorted(map(str, json.loads(host.ip("-j", "route", "show", "dev", device).stdout))))
+
+    before = made()
+    assert before[0] == [("10.9.0.1", "10.9.0.2", 32)] and "onlink" in str(before[1])
+    for generation in range(2):
+        checkpoint(vr, tmp_path / f"saved{generation}")
+        restore(europa, tmp_path / f"saved{generation}")
+        assert made() == before
+
+
 def test_in_the_foreground(europa, tmp_path):
     """Then the command is the VR's supervisor, as europa-run is, and ends with it; a checkpoint ends both."""
     vr = europa.start("nullfwd", "--vnics", 1)

@@ -50,9 +50,10 @@ static struct manifest sample(void)
 	geometry_choose(&m.spec.geometry, 2, 64, 0, 0, 2);
 	m.network[0].addresses = calloc(2, sizeof *m.network[0].addresses);
 	m.network[0].routes = calloc(1, sizeof *m.network[0].routes);
-	m.network[0].addresses[0] = (struct network_address){ .family = 2, .prefix = 24, .bytes = { 10, 0, 0, 2 } };
+	m.network[0].addresses[0] = (struct network_address){ .family = 2, .prefix = 24, .bytes = { 10, 0, 0, 2 },
+								  .has_peer = true, .peer = { 10, 0, 0, 9 } };
 	m.network[0].addresses[1] = (struct network_address){ .family = 10, .prefix = 64, .bytes = { 0x20, 1, 0xd, 0xb8 } };
-	m.network[0].routes[0] = (struct network_route){ .family = 2, .prefix = 8, .protocol = 3, .has_via = true, .to = { 11 }, .via = { 10, 0, 0, 1 },
+	m.network[0].routes[0] = (struct network_route){ .family = 2, .prefix = 8, .protocol = 3, .has_via = true, .onlink = true, .to = { 11 }, .via = { 10, 0, 0, 1 },
 							 .metric = 7 };
 	m.spec.args = calloc(2, sizeof *m.spec.args);
 	m.spec.args[0] = strdup("/bin/ipfwd");
@@ -73,6 +74,9 @@ static void a_manifest_comes_back(void **state)
 	assert_string_equal(m.id, back.id);
 	assert_memory_equal(&m.spec.geometry, &back.spec.geometry, sizeof m.spec.geometry);
 	assert_int_equal(back.network[0].routes[0].metric, 7);
+	assert_true(back.network[0].routes[0].onlink);
+	assert_true(back.network[0].addresses[0].has_peer && !back.network[0].addresses[1].has_peer);
+	assert_int_equal(back.network[0].addresses[0].peer[3], 9);
 	again = manifest_print(&back);
 	assert_string_equal(text, again);
 	free(text);
@@ -147,6 +151,8 @@ static void what_a_stranger_writes_into_a_manifest_is_refused(void **state)
 		{ "\"master\": \"br0\"", "\"master\": \"br/0\"", "device" },
 		{ "\"address\": \"10.0.0.2/24\"", "\"address\": \"10.0.0.2/33\"", "PREFIX" },
 		{ "\"via\": \"10.0.0.1\"", "\"via\": \"2001:db8::1\"", "one family" },
+		{ "\"peer\": \"10.0.0.9\"", "\"peer\": \"2001:db8::1\"", "one family" },
+		{ "\"onlink\": true", "\"onlink\": 2", "Expected true or false" },
 		{ "\"cpuset\": \"0-1\"", "\"cpuset\": \"1-0\"", "cpuset" },
 		{ "\"env\": [", "\"env\": [\"=\",", "NAME=VALUE" },
 		{ "\"target\": \"eth1\"", "\"target\": \"../eth1\"", "device" },
