@@ -460,11 +460,11 @@ static void send_offloaded(struct packet_socket *s, struct port *port, const str
 	}
 }
 
-static void send_plain(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
+/* How many of them found a place. */
+static unsigned put_plain(struct packet_socket *s, const struct tx_frame *const *frames, unsigned n)
 {
-	unsigned i, full = 0;
+	unsigned i;
 	__be16 tag[2];
-	int r;
 
 	for (i = 0; i < n; i++) {
 		const struct tx_frame *frame = frames[i];
@@ -472,13 +472,27 @@ static void send_plain(struct packet_socket *s, struct port *port, const struct 
 
 		if (unlikely(tagged))
 			make_tag(tag, &frame->meta);
-		full += !xsk_put(s->xsk, frame->data, &frame->meta, tagged ? tag : NULL);
+		if (unlikely(!xsk_put(s->xsk, frame->data, &frame->meta, tagged ? tag : NULL)))
+			break;
 	}
-	r = xsk_flush(s->xsk);
-	if (unlikely(full || r > 0))
-		port_drop(port, EUROPA_DROP_TX_FULL, full + (r > 0 ? r : 0));
+	return i;
+}
+
+/*
+ * All places are taken while those before still wait for whoever receives them, a softirq that is late. The packet socket has
+ * room, and what it sends queues behind them.
+ */
+static void send_plain(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
+{
+	unsigned put = put_plain(s, frames, n);
+	int r = xsk_flush(s->xsk);
+
+	if (unlikely(r > 0))
+		port_drop(port, EUROPA_DROP_TX_FULL, r);
 	if (unlikely(r < 0))
-		port_drop(port, cause_of(-r), n - full);
+		port_drop(port, cause_of(-r), put);
+	if (unlikely(put < n))
+		send_offloaded(s, port, frames + put, n - put);
 }
 
 static bool is_plain(const struct packet_socket *s, const struct tx_frame *frame)

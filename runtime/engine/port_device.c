@@ -33,7 +33,8 @@ static unsigned device_receive(struct port *port, unsigned budget)
 	struct port_device *device = device_of(port);
 	struct packet_socket *socket = device->socket;
 	struct packet_frame frame;
-	bool losing = false;
+	/* When frames have waited, what was lost behind them is asked for once more: no frame may come any more to say so. */
+	bool waited = port->full_since_us, losing = false;
 	unsigned n;
 
 	for (n = 0; n < budget && packet_peek(socket, &frame); n++) {
@@ -46,7 +47,7 @@ static unsigned device_receive(struct port *port, unsigned budget)
 		packet_deliver(socket, &frame, port);
 		packet_next(socket);
 	}
-	if (unlikely(losing))
+	if (unlikely(losing || (waited && !port->full_since_us)))
 		count_lost(device);
 	if (n)
 		member_flush(port->member);

@@ -152,19 +152,19 @@ def numbered(wire, count):
 
 @pytest.mark.skipif(SWITCH == "kmod", reason="the module has no queue in front of the VR")
 def test_what_comes_while_a_vr_is_stopped_waits_for_it(routed):
-    """Up to what the device's queue holds; what it can't is counted while the VR is still stopped."""
+    """Up to what the device's queue holds alone, should europad wait for a CPU as well; what it can't is counted while the VR is still stopped."""
     wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
     wire = routed.europa.wire(routed.b, routed.right)
     send = ("--device", routed.left, "--to", routed.vr.state()["vnics"][0]["mac"], "--dst", "10.0.1.2", "--rate", 10000, "--sequence")
     (data_plane,) = [pid for pid in routed.vr.pids() if process_name(pid) == "ipfwd"]
     os.kill(data_plane, signal.SIGSTOP)
     try:
-        routed.a.run(BUILD / "tests" / "udpgen", *send, "--count", 2500)
+        routed.a.run(BUILD / "tests" / "udpgen", *send, "--count", 2000)
         vnic = routed.vr.stat()["vnics"][0]
-        assert vnic["rx_packets"] < 2500 and vnic["drops"]["rx_ring_full"] == 0
+        assert vnic["rx_packets"] < 2000 and vnic["drops"]["rx_ring_full"] == 0
     finally:
         os.kill(data_plane, signal.SIGCONT)
-    assert numbered(wire, 2500) == list(range(2500))
+    assert numbered(wire, 2000) == list(range(2000))
 
     before = routed.vr.stat()["vnics"][0]["rx_packets"]
     os.kill(data_plane, signal.SIGSTOP)
@@ -179,7 +179,9 @@ def test_what_comes_while_a_vr_is_stopped_waits_for_it(routed):
         came = vnic["rx_packets"] - before
         return came if came + vnic["drops"]["rx_ring_full"] >= 5000 else None
     count = wait_for(came, "all frames to be received or counted")
-    assert numbered(wire, count) == list(range(count))
+    # Which ones were lost depends on when europad had a CPU; that they are those that were counted does not.
+    found = numbered(wire, count)
+    assert found == sorted(set(found)) and len(found) == count
 
 
 def test_iperf3_with_default_offloads(routed):
