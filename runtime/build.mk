@@ -36,7 +36,7 @@ UNIT_TESTS += $(addprefix $(O)/tests/,image_test seccomp_test)
 $(eval $(call fuzzer,image_fuzz,tests/fuzz/image_fuzz.c $(IMAGE_TESTED),-ljansson -lcap))
 
 # Checkpoints, which may come from anywhere.
-CHECKPOINT_TESTED := $(addprefix runtime/checkpoint/,manifest.c packets.c handover.c network.c store.c) \
+CHECKPOINT_TESTED := $(addprefix runtime/checkpoint/,manifest.c packets.c handover.c network.c store.c criu_image.c) \
                      $(addprefix runtime/,spec_json.c spec.c region.c quantity.c error.c) kmod/core/layout.c $(addprefix kmod/core/,vr.c rx.c tx.c pool.c check.c)
 $(eval $(call program,tests/checkpoint_test,tests/unit/checkpoint_test.c runtime/checkpoint/seen.c $(addprefix runtime/,state.c process.c sweep.c) \
 	$(CHECKPOINT_TESTED),-lcmocka $(RUNTIME_LIBS)))

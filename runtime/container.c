@@ -228,6 +228,11 @@ static int resume_packets(struct container *c, struct error *e)
 	return c->restored ? restored_resume(c->restored, &c->region, e) : 0;
 }
 
+static int restore_process(struct container *c, struct error *e)
+{
+	return c->restored ? restored_process(c->restored, &c->state, &c->region, c->pid, c->cgroup, e) : 0;
+}
+
 /* Only a data plane that has taken over what it was handed is a restored one. */
 static int await_state(struct container *c, struct error *e)
 {
@@ -559,7 +564,7 @@ static int release_process(struct container *c, struct error *e)
 			return err;
 	}
 	if (!err)
-		err = init_send_plan(c->handshake[0], c->spec, false, e);
+		err = init_send_plan(c->handshake[0], c->spec, false, c->restored ? restored_pid(c->restored) : 0, e);
 	if (err == -EPIPE)
 		*e = (struct error){ 0 };
 	return err == -EPIPE ? 0 : err;
@@ -636,6 +641,7 @@ static const struct step {
 	{ "resume", resume_packets, NULL },
 	{ "release", release_process, NULL },
 	{ "await-exec", await_exec, NULL },
+	{ "process", restore_process, NULL },
 	{ "await-state", await_state, NULL },
 	{ "pid-file", write_pid_file, remove_pid_file },
 	{ "announce", announce, NULL },

@@ -242,7 +242,7 @@ static int visit(struct visit *v, const struct vr_spec *spec)
 	pid_t pid, third = 0;
 
 	block_signals(&forwarded);
-	if (init_handshake(ends, &e) || init_send_plan(ends[0], spec, true, &e))
+	if (init_handshake(ends, &e) || init_send_plan(ends[0], spec, true, 0, &e))
 		return report(&e, false);
 	v->init.handshake = ends[1];
 	pid = fork();

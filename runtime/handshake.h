@@ -55,6 +55,7 @@ struct init_plan {
 	uint32_t uid, gid;         /* inside the VR */
 	uint32_t region_fds;       /* 5, or 0: descriptors from 3 on that the program inherits */
 	uint64_t caps;             /* bit n: capability n is kept */
+	uint32_t restored;         /* the data plane's pid where another program makes it, in here, later; 0: init starts it */
 	uint32_t direct;           /* 1: execute the program in this process (europa-exec); 0: be process 1 and its parent */
 	char cwd[4096];
 	char fault[24];            /* test builds: the step to fail at */

@@ -90,7 +90,7 @@ int init_handshake(int ends[2], struct error *e)
 	return 0;
 }
 
-int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, struct error *e)
+int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, uint32_t restored, struct error *e)
 {
 	auto_free struct init_plan *plan = calloc(1, sizeof *plan);
 	const struct sock_filter *filter;
@@ -104,6 +104,7 @@ int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, struc
 	plan->region_fds = !direct && spec->vnics ? REGION_FDS : 0;
 	plan->caps = spec->caps;
 	plan->direct = direct;
+	plan->restored = restored;
 	if (snprintf(plan->cwd, sizeof plan->cwd, "%s", spec->cwd ? spec->cwd : "/") >= (int)sizeof plan->cwd)
 		return fail(e, ENAMETOOLONG, "working directory \"%s\"", spec->cwd);
 #ifdef EUROPA_FAULTS

@@ -22,7 +22,7 @@ struct handshake_message;
 int init_image(struct error *e);
 
 /* Orders for europa-init, sent over its handshake. direct: be the program, not its parent (europa-exec). */
-int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, struct error *e);
+int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, uint32_t restored, struct error *e);
 
 /* A handshake's two ends, [0] the supervisor's. */
 int init_handshake(int ends[2], struct error *e);

@@ -79,3 +79,4 @@ INSTALL += 644:$(O)/lib/libeuropa.a:$(LIBDIR)/libeuropa.a \
 INSTALL_LINKS += $(LIBEUROPA_SO):$(LIBDIR)/libeuropa.so
 
 -include shim/init/build.mk
+include shim/criu/build.mk

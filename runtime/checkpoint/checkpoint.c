@@ -113,19 +113,20 @@ static int parse(struct request *r, int argc, char **argv, struct error *e)
 /* ---- which mode ---- */
 
 /* In order of preference. */
-static const struct mode *const modes[] = { &mode_warm };
+static const struct mode *const modes[] = { &mode_criu, &mode_warm };
 
-static const struct mode *choose_mode(enum checkpoint_mode wanted, struct error *e)
+static const struct mode *choose_mode(enum checkpoint_mode wanted, const struct vr_state *state, struct error *e)
 {
 	struct error why = { 0 };
 
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
 		if (wanted != MODE_AUTO && modes[i]->mode != wanted)
 			continue;
-		if (modes[i]->available(&why) == 0)
+		why = (struct error){ 0 };
+		if (modes[i]->available(state, &why) == 0)
 			return modes[i];
-		*e = why;
 		if (wanted != MODE_AUTO) {
+			*e = why;
 			context(e, "--mode %s", manifest_mode_name(wanted));
 			return NULL;
 		}
@@ -445,7 +446,7 @@ static int checkpoint(const struct request *r, struct error *e)
 
 	if (err)
 		return err;
-	mode = choose_mode(r->mode, e);
+	mode = choose_mode(r->mode, &c.state, e);
 	err = mode ? find_target(r->path, &t, e) : -EINVAL;
 	if (!err) {
 		supervisor = process_open(&c.state.supervisor);

@@ -40,6 +40,7 @@ bool manifest_mode(const char *name, enum checkpoint_mode *mode)
 void manifest_release(struct manifest *m)
 {
 	spec_release(&m->spec);
+	criu_image_release(&m->criu);
 	for (unsigned n = 0; n < EUROPA_MAX_VNICS; n++)
 		network_release(&m->network[n]);
 }
@@ -93,13 +94,13 @@ static json_t *pack(const struct manifest *m)
 
 	for (unsigned n = 0; n < m->spec.vnics; n++)
 		json_array_append_new(networks, network_json(&m->network[n]));
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "id", ZEROES, "version", MANIFEST_VERSION, "europa", m->europa, "architecture", m->architecture,
 			 "mode", manifest_mode_name(m->mode), "left_running", m->left_running,
 			 "created_ns", (json_int_t)m->created_ns, "state_version", (json_int_t)m->state_version,
 			 "rx_packets", (json_int_t)m->rx_packets, "tx_packets", (json_int_t)m->tx_packets,
 			 "region", file_json(&m->files[FILE_REGION]), "state", file_json(&m->files[FILE_STATE]),
-			 "config", file_json(&m->files[FILE_CONFIG]), "spec", spec_json(&m->spec), "network", networks);
+			 "config", file_json(&m->files[FILE_CONFIG]), "criu", criu_image_json(&m->criu), "spec", spec_json(&m->spec), "network", networks);
 }
 
 char *manifest_print(struct manifest *m)
@@ -182,15 +183,15 @@ static uint64_t region_most(const struct europa_geometry *geo)
 static int parse_all(json_t *json, struct manifest *m, struct error *e)
 {
 	json_int_t version, created, state_version, rx, tx;
-	json_t *region, *state, *config, *spec, *networks;
+	json_t *region, *state, *config, *criu, *spec, *networks;
 	const char *id, *europa, *architecture, *mode;
 	json_error_t error;
 	int left_running, err;
 
-	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:I, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:I, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
 			   "id", &id, "version", &version, "europa", &europa, "architecture", &architecture, "mode", &mode,
 			   "left_running", &left_running, "created_ns", &created, "state_version", &state_version,
-			   "rx_packets", &rx, "tx_packets", &tx, "region", &region, "state", &state, "config", &config,
+			   "rx_packets", &rx, "tx_packets", &tx, "region", &region, "state", &state, "config", &config, "criu", &criu,
 			   "spec", &spec, "network", &networks) < 0)
 		return json_complaint(&error, e);
 	if (!manifest_mode(mode, &m->mode) || m->mode == MODE_AUTO)
@@ -215,6 +216,8 @@ static int parse_all(json_t *json, struct manifest *m, struct error *e)
 		err = refuse(e, "spec: expected a vNIC at least");
 	if (!err && (!m->spec.args[0] || !m->spec.args[0][0]))
 		err = refuse(e, "spec: expected a program in args");
+	if (!err && criu_image_parse(criu, &m->criu, e))
+		err = context(e, "criu");
 	return err ?: parse_networks(networks, m, e) ?:
 	       parse_file(region, "region", region_most(&m->spec.geometry), &m->files[FILE_REGION], e) ?:
 	       parse_file(state, "state", STATE_MOST, &m->files[FILE_STATE], e) ?:
@@ -240,5 +243,7 @@ int manifest_parse(const char *text, size_t length, struct manifest *m, struct e
 		err = refuse(e, "region: expected a file");
 	if (!err && m->mode == MODE_WARM && !m->files[FILE_STATE].present)
 		err = refuse(e, "state: expected a file");
+	if (!err && (m->mode == MODE_CRIU) != (m->criu.count > 0))
+		err = refuse(e, "criu: expected an object in mode criu, and null in others");
 	return err;
 }

@@ -9,6 +9,7 @@
 #ifndef EUROPA_CHECKPOINT_MANIFEST_H
 #define EUROPA_CHECKPOINT_MANIFEST_H
 
+#include "runtime/checkpoint/criu_image.h"
 #include "runtime/checkpoint/network.h"
 #include "runtime/checkpoint/store.h"
 #include "runtime/spec.h"
@@ -40,6 +41,7 @@ struct manifest {
 	struct vr_spec spec;               /* limits and MAC addresses as they were in force; config: where its file came from */
 	struct network network[EUROPA_MAX_VNICS];
 	struct store_file files[CHECKPOINT_FILES];
+	struct criu_image criu;            /* MODE_CRIU alone */
 };
 
 const char *manifest_mode_name(enum checkpoint_mode mode);

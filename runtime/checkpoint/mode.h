@@ -25,8 +25,8 @@ struct checkpoint {
 
 struct mode {
 	enum checkpoint_mode mode;
-	/* It works on this host; the error says why not. */
-	int (*available)(struct error *e);
+	/* It works on this host, and for a VR that was started as this one; the error says why not. */
+	int (*available)(const struct vr_state *state, struct error *e);
 	/* Looks at the VR, touches nothing, and names what it couldn't save. */
 	int (*preflight)(struct checkpoint *c, struct error *e);
 	/* The VR has been asked to save: waits until it stands still, and does not touch its packets from then on. */
@@ -35,6 +35,6 @@ struct mode {
 	int (*save)(struct checkpoint *c, struct error *e);
 };
 
-extern const struct mode mode_warm;
+extern const struct mode mode_criu, mode_warm;
 
 #endif

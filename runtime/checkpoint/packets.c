@@ -334,6 +334,36 @@ int packets_lay(const uint8_t *bytes, size_t size, const struct region *region, 
 	return 0;
 }
 
+int packets_lay_whole(const uint8_t *control, const uint8_t *pool, const struct region *region, struct error *e)
+{
+	auto_map struct map map = { 0 };
+	int err = map_region(&map, region->control, region->pool, &region->geometry, PROT_READ | PROT_WRITE, e);
+
+	if (err)
+		return err;
+	memcpy(map.control, control, map.off.control_size);
+	memcpy(map.pool, pool, map.off.pool_size);
+	/* Until packets_release_whole() the switch has taken what it was given. */
+	for (uint32_t n = 0; n < region->geometry.nvnics; n++)
+		line(map.pool, map.off.pool_lines, EUROPA_RING_TX(n))->index = line(map.control, map.off.control_lines, EUROPA_RING_TX(n))->index;
+	return 0;
+}
+
+int packets_release_whole(const uint8_t *pool, const struct region *region, struct error *e)
+{
+	auto_map struct map map = { 0 };
+	int err = map_region(&map, region->control, region->pool, &region->geometry, PROT_READ | PROT_WRITE, e);
+
+	if (err)
+		return err;
+	for (uint32_t n = 0; n < region->geometry.nvnics; n++)
+		smp_store_release(&line(map.pool, map.off.pool_lines, EUROPA_RING_TX(n))->index,
+				  line((uint8_t *)pool, map.off.pool_lines, EUROPA_RING_TX(n))->index);
+	if (write(region->kick_write, "", 1) < 0 && errno != EAGAIN)
+		return fail(e, errno, "cannot wake the switch");
+	return 0;
+}
+
 int packets_release(const struct region *region, struct error *e)
 {
 	auto_map struct map map = { 0 };

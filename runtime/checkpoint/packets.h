@@ -70,4 +70,8 @@ int packets_lay(const uint8_t *bytes, size_t size, const struct region *region, 
 /* Publishes the txRings, and wakes the switch. Before the data plane starts. */
 int packets_release(const struct region *region, struct error *e);
 
+/* The same for a process that goes on where it was, and so needs the region as it was: both files whole, whose sizes have been checked. */
+int packets_lay_whole(const uint8_t *control, const uint8_t *pool, const struct region *region, struct error *e);
+int packets_release_whole(const uint8_t *pool, const struct region *region, struct error *e);
+
 #endif

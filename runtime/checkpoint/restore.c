@@ -238,6 +238,8 @@ static int make_spec(struct vr_spec *spec, struct restored *restored, const stru
 	restored->replay = r->replay;
 	restored->leave_network = r->leave_network;
 	memcpy(restored->netns, r->netns, sizeof restored->netns);
+	if (restored->manifest.mode == MODE_CRIU && !r->detach)
+		return refuse(e, "a checkpoint of mode criu is of a detached virtual router: expected --detach");
 	return check_mounts(spec, r, e) ?: check_netns(spec, r, e) ?: absolute(&spec->pid_file, r->pid_file, e) ?:
 	       absolute(&spec->log_dir, r->log_dir, e) ?: keep_config(spec, restored, e) ?: options_tell_quota(spec, e);
 }

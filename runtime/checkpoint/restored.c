@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/layout.h"
+#include "runtime/checkpoint/criu_restore.h"
 #include "runtime/checkpoint/handover.h"
 #include "runtime/checkpoint/seen.h"
 #include "runtime/cleanup.h"
@@ -41,13 +42,21 @@ static int check_host(const struct manifest *m, const char *path, struct error *
 {
 	struct utsname host;
 
-	if (m->mode != MODE_WARM)
-		return refuse(e, "\"%s\" is a checkpoint of mode %s: this version of Europa restores warm ones alone", path,
-			      manifest_mode_name(m->mode));
 	if (uname(&host) < 0)
 		return fail(e, errno, "uname");
 	if (strcmp(host.machine, m->architecture) != 0)
 		return refuse(e, "\"%s\" was made on %s: this host is %s", path, m->architecture, host.machine);
+	return 0;
+}
+
+/* A region that is shorter than the process believes would end it, and not be noticed before. */
+static int check_whole(const struct criu_image *image, const struct europa_geometry *geometry, const char *path, struct error *e)
+{
+	struct europa_offsets off;
+
+	layout_compute(geometry, &off);
+	if (criu_image_find(image, "control")->file.size != off.control_size || criu_image_find(image, "pool")->file.size != off.pool_size)
+		return refuse(e, "\"%s/" CRIU_DIRECTORY "\": control and pool have other sizes than the manifest's geometry gives", path);
 	return 0;
 }
 
@@ -58,6 +67,8 @@ static int check_files(struct restored *r, const char *path, struct error *e)
 
 	if (packets_check(r->bytes[FILE_REGION], m->files[FILE_REGION].size, &m->spec.geometry, &r->packets, e))
 		return context(e, "\"%s/%s\"", path, manifest_file_names[FILE_REGION]);
+	if (m->mode == MODE_CRIU)
+		return check_whole(&m->criu, &m->spec.geometry, path, e);
 	if (handover_check(r->bytes[FILE_STATE], m->files[FILE_STATE].size, &version, e))
 		return context(e, "\"%s/%s\"", path, manifest_file_names[FILE_STATE]);
 	if (version != m->state_version)
@@ -79,6 +90,8 @@ int restored_open(struct restored *r, const char *path, struct error *e)
 	for (unsigned i = 0; i < CHECKPOINT_FILES && !err; i++)
 		if (r->manifest.files[i].present)
 			err = store_verify(dir, path, manifest_file_names[i], &r->manifest.files[i], &r->bytes[i], e);
+	if (!err && r->manifest.mode == MODE_CRIU)
+		err = criu_restore_check(dir, path, e) ?: criu_image_read(&r->manifest.criu, dir, path, e);
 	return err ?: check_files(r, path, e);
 }
 
@@ -88,6 +101,7 @@ void restored_drop(struct restored *r)
 		free(r->bytes[i]);
 		r->bytes[i] = NULL;
 	}
+	criu_image_drop(&r->manifest.criu);
 }
 
 void restored_close(struct restored *r)
@@ -119,6 +133,9 @@ int restored_claim(struct restored *r, struct error *e)
 	/* Whoever restores it next may. */
 	if (first && !r->with_packets)
 		restored_unclaim(r);
+	if (!r->with_packets && r->manifest.mode == MODE_CRIU && r->packets.rx + r->packets.tx)
+		return refuse(e, "the checkpoint's %u packets have been forwarded before, and a checkpoint of mode criu can't go without them: "
+			      "--replay forwards them again", r->packets.rx + r->packets.tx);
 	if (!r->with_packets && r->replay == REPLAY_ONCE && r->packets.rx + r->packets.tx)
 		fprintf(stderr, "europa-restore: the checkpoint's %u packets have been forwarded before, and are left out (--replay brings them)\n",
 			r->packets.rx + r->packets.tx);
@@ -135,6 +152,9 @@ void restored_unclaim(struct restored *r)
 
 int restored_lay(struct restored *r, const struct region *region, const char *name, struct error *e)
 {
+	if (r->manifest.mode == MODE_CRIU)
+		return packets_lay_whole(criu_image_find(&r->manifest.criu, "control")->bytes, criu_image_find(&r->manifest.criu, "pool")->bytes,
+					 region, e);
 	return packets_lay(r->bytes[FILE_REGION], r->manifest.files[FILE_REGION].size, region, name, r->with_packets, e) ?:
 	       handover_give(region->state, r->bytes[FILE_STATE], r->manifest.files[FILE_STATE].size, e);
 }
@@ -193,6 +213,10 @@ int restored_resume(struct restored *r, const struct region *region, struct erro
 {
 	int err = r->with_packets && r->claimed ? seen_settle(r->manifest.id, e) : 0;
 
+	if (!err && r->manifest.mode == MODE_CRIU) {
+		r->sent = r->packets.tx > 0;
+		return packets_release_whole(criu_image_find(&r->manifest.criu, "pool")->bytes, region, e);
+	}
 	if (err || !r->with_packets)
 		return err;
 	r->sent = r->packets.tx > 0;
@@ -206,13 +230,26 @@ static bool has_taken(const struct region *region)
 	return pread(region->pool, &header, sizeof header, 0) == sizeof header && (header.features & EUROPA_F_STATE) && header.state_version;
 }
 
+uint32_t restored_pid(const struct restored *r)
+{
+	return r->manifest.mode == MODE_CRIU ? r->manifest.criu.pid : 0;
+}
+
+int restored_process(struct restored *r, const struct vr_state *state, const struct region *region, pid_t init, struct cgroup_set *cgroup,
+		     struct error *e)
+{
+	if (r->manifest.mode != MODE_CRIU)
+		return 0;
+	return criu_restore(&r->manifest.criu, r->manifest.spec.name, state->name, region, init, state->uid_base, cgroup, e);
+}
+
 int restored_await(struct restored *r, const struct region *region, int pidfd, struct error *e)
 {
 	const struct timespec moment = { .tv_nsec = 300000 };
 	struct pollfd end = { .fd = pidfd, .events = POLLIN };
 	int64_t deadline = now_ms() + TAKE_MS;
 
-	while (!has_taken(region)) {
+	while (r->manifest.mode == MODE_WARM && !has_taken(region)) {
 		if (ppoll(&end, 1, &moment, NULL) > 0 && !has_taken(region))
 			return refuse(e, "the data plane ended without taking over the state that it was handed (version %u)",
 				      r->manifest.state_version);

@@ -9,6 +9,7 @@
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/checkpoint/packets.h"
 
+struct cgroup_set;
 struct error;
 struct region;
 struct vr_state;
@@ -44,6 +45,11 @@ int restored_lay(struct restored *r, const struct region *region, const char *na
 int restored_network(struct restored *r, const struct vr_state *state, const struct region *region, struct error *e);
 /* What was to leave leaves. The data plane starts after this. */
 int restored_resume(struct restored *r, const struct region *region, struct error *e);
+/* criu mode: the process that was saved goes on, in the VR of which process 1 is given. Nothing in warm mode. */
+int restored_process(struct restored *r, const struct vr_state *state, const struct region *region, pid_t init, struct cgroup_set *cgroup,
+		     struct error *e);
+/* Its number in the VR; 0: process 1 starts one. */
+uint32_t restored_pid(const struct restored *r);
 /* The data plane has taken its state over, or has ended. */
 int restored_await(struct restored *r, const struct region *region, int pidfd, struct error *e);
 /* It runs: the files' contents aren't needed any more. */

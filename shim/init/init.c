@@ -171,9 +171,12 @@ int main(int argc, char **argv)
 		become(argv + 1);
 	if (fault_inject("fork", &e))
 		give_up(&e, false);
-	program = fork();
-	if (program == 0)
+	program = plan.restored ? (pid_t)plan.restored : fork();
+	if (program == 0) {
+		/* A tree of processes is checkpointed whole only where its first one leads a session. */
+		setsid();
 		become(argv + 1);
+	}
 	if (program < 0) {
 		fail(&e, errno, "can't fork");
 		give_up(&e, false);
