@@ -136,7 +136,7 @@ BUILD_PKGS := gcc make pkg-config libc6-dev linux-libc-dev libcap-dev libseccomp
               libjansson-dev libmnl-dev libpcap-dev nettle-dev iproute2
 DEMO_PKGS  := iputils-ping iperf3 jq traceroute
 TEST_PKGS  := g++ clang libclang-rt-14-dev libcmocka-dev python3-pytest python3-scapy tcpdump ethtool \
-              iputils-arping libcap2-bin bash-completion man-db procps util-linux spin
+              iputils-arping libcap2-bin bash-completion man-db procps util-linux spin criu strace
 BENCH_PKGS := dpdk dpdk-dev python3 crun bubblewrap gnuplot-nox
 
 deps:

@@ -23,9 +23,9 @@ FAULTS = ROOT / "build" / "faults"
 FILES = {"manifest.json", "region", "state"}
 
 
-def checkpoint(vr, directory, *options, **more):
+def checkpoint(vr, directory, *options, mode="warm", **more):
     """What europa-checkpoint says, as JSON."""
-    done = vr.europa("checkpoint", "--format", "json", *options, vr.name, directory, **more)
+    done = vr.europa("checkpoint", "--format", "json", "--mode", mode, *options, vr.name, directory, **more)
     return json.loads(done.stdout)
 
 

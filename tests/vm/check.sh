@@ -61,7 +61,7 @@ fi
 
 # What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
 but="not hundred and not no_pool_of and not bad_statements and not within_a_second"
-all=(tests/integration/test_{module,hostile,switch,sharing,death,l2switch,tcp,ipfwd,pool,quota}.py
+all=(tests/integration/test_{module,hostile,switch,sharing,death,l2switch,tcp,ipfwd,pool,quota,criu}.py
 	tests/integration/test_checkpoint.py::test_{a_router_is_the_same_in_every_generation,packets_in_flight_are_forwarded_once}
 	tests/integration/test_checkpoint.py::test_{packets_in_flight_arrive_in_order,established_tcp_survives,from_one_switch_to_the_other_and_back}
 	tests/integration/test_checkpoint.py::test_{an_overloaded_vr,a_frozen_vr_is_refused,a_data_plane_that_does_not_answer,the_vr_ends_meanwhile})
@@ -78,18 +78,23 @@ case ${1-} in
 --some) tests=("${some[@]}" -k "$but") ;;
 *) tests=("$@") ;;
 esac
+# What needs this kernel, though not the module.
+criu=
+[[ ${tests[*]} != *criu* ]] || criu="EUROPA_SWITCH=user /usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs tests/integration/test_criu.py &&
+	touch /vmshare/criu"
 
 cat >"$share/suite" <<END
 cd $root
-for m in veth bridge tun; do modprobe \$m; done
+for m in veth bridge tun unix_diag inet_diag tcp_diag udp_diag raw_diag af_packet_diag netlink_diag; do modprobe \$m; done
 insmod $module/europa.ko || exit 1
 export EUROPA_SWITCH=kmod EUROPA_MODULE=$module/europa.ko EUROPA_TEST_DEADLINE=90 O=$O PYTHONDONTWRITEBYTECODE=1
 /usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=10 \\
 	--junit-xml=/vmshare/vm.xml ${tests[*]@Q}
 rmmod europa && touch /vmshare/unloaded
+$criu
 cp /proc/sys/kernel/tainted /vmshare/tainted
 END
-rm -f "$share"/{vm.xml,unloaded,tainted}
+rm -f "$share"/{vm.xml,unloaded,tainted,criu}
 VM_SECONDS=${VM_SECONDS:-3000} tests/vm/boot "$dir" ". /vmshare/suite" 2>&1 | tee "$log" | sed 's/^/  /'
 
 counts=$(/usr/bin/python3 tests/junit.py "$share/vm.xml" "$O/check/vm.skips" 2>/dev/null)
@@ -99,6 +104,7 @@ if [ -z "$counts" ]; then
 fi
 read -r passed failed skipped <<<"$counts"
 [ "$failed" = 0 ] || failures+=("virtual machine: $failed failed, see $log")
+[ -z "$criu" ] || [ -e "$share/criu" ] || fail "checkpoints by criu, on europad, see $log"
 [ -e "$share/unloaded" ] || fail "the module could not be unloaded"
 # 128: the kernel died, 512: it warned. The rest says that the module is out of tree and not signed.
 [ $(($(cat "$share/tainted") & (128 | 512))) = 0 ] || fail "the kernel has warned, see $share/dmesg"
