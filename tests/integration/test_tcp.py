@@ -121,10 +121,10 @@ def test_small_packets_at_a_steady_rate_are_all_there_and_in_order(europa, a, b)
     """
     routed = Routed(europa, a, b, *(["--pool", "16384", "--ring", "16384"] if SWITCH == "kmod" else []))
     wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
-    count = 20000
+    count = 10000
     wire = routed.europa.wire(routed.b, routed.right)
     mac = routed.vr.state()["vnics"][0]["mac"]
-    sender = routed.a.popen(BUILD / "tests" / "udpgen", "--device", routed.left, "--to", mac, "--dst", "10.0.1.2", "--rate", 5000,
+    sender = routed.a.popen(BUILD / "tests" / "udpgen", "--device", routed.left, "--to", mac, "--dst", "10.0.1.2", "--rate", 2500,
                             "--count", count, "--sequence")
     expected = 0
     for raw in wire.frames():
