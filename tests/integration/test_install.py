@@ -37,7 +37,8 @@ def test_a_data_plane_of_ones_own_as_the_readme_says(europa, installed, tmp_path
     readme = (ROOT / "README.md").read_text()
     program = readme.partition("```c\n")[2].partition("```")[0]
     assert len([line for line in program.splitlines() if line.strip()]) <= 40
-    (tmp_path / "forward.c").write_text(program)
+    (tmp_path / "shim" / "example").mkdir(parents=True)
+    (tmp_path / "shim" / "example" / "forward.c").write_text(program)
     commands = re.search(r"^    cc .*?(?=^    sudo europa-run mine)", readme, re.M | re.S).group()
     tmp_path.chmod(0o755)
     command("bash", "-euc", textwrap.dedent(commands), cwd=tmp_path,
