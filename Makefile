@@ -124,6 +124,12 @@ $(O)/sobj/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -fno-strict-aliasing $(WARN) $(CFLAGS) $(CPPFLAGS) $(CPPFLAGS_$*) $(CFLAGS_$*) -MMD -MP -c -o $@ $<
 
+# What knows where things are installed is made anew where that changes: `make && make install PREFIX=...` is what everybody types.
+$(O)/places: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(LIBEXECDIR) $(IMAGEDIR)' | cmp -s - $@ || echo '$(LIBEXECDIR) $(IMAGEDIR)' >$@
+$(patsubst %,$(O)/obj/runtime/%.o,image backend init completion): $(O)/places
+
 -include $(DEPS)
 
 # Packages first, then a make of its own: the fragments may ask pkg-config while they are read.

@@ -20,7 +20,7 @@ UNIT_TESTS += $(O)/tests/rules_test $(O)/tests/protocol_test
 $(eval $(call fuzzer,rules_fuzz,tests/fuzz/rules_fuzz.c $(RULES_TESTED) kmod/core/classify.c,))
 
 # The unit, with europad's path as it is installed.
-$(O)/europad.service: runtime/engine/europad.service
+$(O)/europad.service: runtime/engine/europad.service $(O)/places
 	$(Q)mkdir -p $(@D) && sed 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $< >$@
 BUILD   += $(O)/europad.service
 INSTALL += 644:$(O)/europad.service:$(UNITDIR)/europad.service
