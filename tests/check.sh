@@ -191,7 +191,7 @@ suite_vm()
 		return
 	fi
 	rm -f "$out"/vm.failures
-	O=$O VM_SECONDS=${VM_SECONDS:-840} tests/vm/check.sh --some </dev/null 2>&1 | tee "$log"
+	O=$O VM_SECONDS=${VM_SECONDS:-1020} tests/vm/check.sh --some </dev/null 2>&1 | tee "$log"
 	read -r good bad skipped_here < <(tail -n 1 "$log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
 	if [ -z "${skipped_here:-}" ]; then
 		fail "virtual machine: it ended without a verdict, see $log"
