@@ -29,8 +29,8 @@ static int check_private(int fd, const char *path, struct error *e)
 	if (fd < 0 || fstat(fd, &st))
 		return fail(e, errno, "cannot open \"%s\"", path);
 	if (st.st_uid != 0 || (st.st_mode & 077))
-		return refuse(e, "\"%s\" belongs to user %u and has mode 0%o: a checkpoint of mode criu is code, and has to be root's, with mode 0700",
-			      path, st.st_uid, st.st_mode & 07777);
+		return refuse(e, "\"%s\" belongs to user %u and has mode 0%o: a checkpoint of mode criu is code, and has to be root's, with "
+			      "mode 0700", path, st.st_uid, st.st_mode & 07777);
 	return 0;
 }
 

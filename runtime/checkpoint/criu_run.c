@@ -243,7 +243,9 @@ static int report(const struct criu_call *call, int log, int status, struct erro
 		return fail(e, ENOMEM, "criu's log");
 	keep_log(call->name, call->args[0], text, length, path);
 	last_error(text, line);
-	return refuse(e, "criu %s failed (status %d): %s%s%s%s", call->args[0], status, line, *path ? "; its log is \"" : "", path, *path ? "\"" : "");
+	if (*path)
+		return refuse(e, "criu %s failed (status %d): %s; its log is \"%s\"", call->args[0], status, line, path);
+	return refuse(e, "criu %s failed (status %d): %s", call->args[0], status, line);
 }
 
 int criu_run(const struct criu_call *call, struct error *e)

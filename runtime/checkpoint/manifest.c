@@ -100,7 +100,8 @@ static json_t *pack(const struct manifest *m)
 			 "created_ns", (json_int_t)m->created_ns, "state_version", (json_int_t)m->state_version,
 			 "rx_packets", (json_int_t)m->rx_packets, "tx_packets", (json_int_t)m->tx_packets,
 			 "region", file_json(&m->files[FILE_REGION]), "state", file_json(&m->files[FILE_STATE]),
-			 "config", file_json(&m->files[FILE_CONFIG]), "criu", criu_image_json(&m->criu), "spec", spec_json(&m->spec), "network", networks);
+			 "config", file_json(&m->files[FILE_CONFIG]), "criu", criu_image_json(&m->criu),
+			 "spec", spec_json(&m->spec), "network", networks);
 }
 
 char *manifest_print(struct manifest *m)

@@ -299,7 +299,8 @@ class Europa:
         left += [f"mount {line.split()[1]}" for line in Path("/proc/self/mounts").read_text().splitlines()
                  if str(self.run_dir) in line]
         # Locks and the switch's log stay: who removed a lock might remove it under somebody who waits for it.
-        left += [f"file {path}" for path in sorted(self.run_dir.glob("*")) if path.name not in (".criu", ".lock", ".restored", "switch.lock", "switch.log")
+        left += [f"file {path}" for path in sorted(self.run_dir.glob("*"))
+                 if path.name not in (".criu", ".lock", ".restored", "switch.lock", "switch.log")
                  and not (path.name == "netns" and not (path.is_dir() and os.listdir(path)))]
         return left
 

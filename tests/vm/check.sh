@@ -80,8 +80,8 @@ case ${1-} in
 esac
 # What needs this kernel, though not the module.
 criu=
-[[ ${tests[*]} != *criu* ]] || criu="EUROPA_SWITCH=user /usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs tests/integration/test_criu.py &&
-	touch /vmshare/criu"
+[[ ${tests[*]} != *criu* ]] || criu="EUROPA_SWITCH=user /usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs \
+	tests/integration/test_criu.py && touch /vmshare/criu"
 
 cat >"$share/suite" <<END
 cd $root
