@@ -444,7 +444,8 @@ static bool take_leave(struct server *s)
 	auto_close int lock = control_lock(s->control->run_dir, false, &e);
 	bool succeeded;
 
-	if (lock < 0)
+	/* Without the run directory nobody can come any more, nor lock anything. */
+	if (lock < 0 && e.code == EWOULDBLOCK)
 		return false;
 	accept_connections(s);
 	if (s->connections && !s->stop)

@@ -432,6 +432,18 @@ def test_told_to_end_europad_leaves_living_vrs_to_its_successor(switch):
 
 
 @europads
+def test_europad_ends_where_its_run_directory_is_gone(switch):
+    """Nobody can come any more, and there is no lock to take for leaving."""
+    vr = switch.vr("forward", "device")
+    old = switch.pid()
+    subprocess.run(["umount", "-l", switch.run_dir / "netns" / "switch"], stderr=subprocess.DEVNULL)
+    shutil.rmtree(switch.run_dir)
+    vr.quit()
+    wait_for(lambda: not switch.pids(), f"europad {old} to end")
+    switch.run_dir.mkdir(mode=0o700)
+
+
+@europads
 def test_what_a_killed_switch_left_is_removed(switch):
     """A VR that never comes back, its switch killed with it: the next switch waits for it for a while, and not for ever."""
     vr = switch.vr("none", "device")
