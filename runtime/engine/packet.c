@@ -480,7 +480,7 @@ static unsigned put_plain(struct packet_socket *s, const struct tx_frame *const 
 
 /*
  * All places are taken while those before still wait for whoever receives them, a softirq that is late. The packet socket has
- * room, and what it sends queues behind them.
+ * room, and what it sends queues behind them; but for those that the kernel has yet to take, which nothing may overtake.
  */
 static void send_plain(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
 {
@@ -491,8 +491,12 @@ static void send_plain(struct packet_socket *s, struct port *port, const struct 
 		port_drop(port, EUROPA_DROP_TX_FULL, r);
 	if (unlikely(r < 0))
 		port_drop(port, cause_of(-r), put);
-	if (unlikely(put < n))
+	if (likely(put == n))
+		return;
+	if (xsk_sent_all(s->xsk))
 		send_offloaded(s, port, frames + put, n - put);
+	else
+		port_drop(port, EUROPA_DROP_TX_FULL, n - put);
 }
 
 static bool is_plain(const struct packet_socket *s, const struct tx_frame *frame)

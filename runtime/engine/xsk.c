@@ -220,3 +220,8 @@ int xsk_flush(struct xsk *x)
 	take_back(x);
 	return dropped;
 }
+
+bool xsk_sent_all(const struct xsk *x)
+{
+	return smp_load_acquire(x->tx_consumer) == x->put;
+}

@@ -30,5 +30,7 @@ bool xsk_takes_csum(const struct xsk *xsk);
 bool xsk_put(struct xsk *xsk, const u8 *data, const struct europa_slot *meta, const void *tag);
 /* Sends what was put. Returns frames that the device didn't take; < 0: -errno, it takes none. */
 int xsk_flush(struct xsk *xsk);
+/* The kernel has taken all that was put: what is sent another way comes after it. */
+bool xsk_sent_all(const struct xsk *xsk);
 
 #endif
