@@ -551,6 +551,12 @@ static int map_ids(struct container *c, struct error *e)
 	return err ? err : write_map(process, "gid_map", c->state.uid_base, e);
 }
 
+/* Its end of the line is closed: with all read that was sent to it, or not. */
+static bool has_hung_up(int err)
+{
+	return err == -EPIPE || err == -ECONNRESET;
+}
+
 /* Where the process has failed already, what it says about it is heard by whoever waits for it. */
 static int release_process(struct container *c, struct error *e)
 {
@@ -565,9 +571,10 @@ static int release_process(struct container *c, struct error *e)
 	}
 	if (!err)
 		err = init_send_plan(c->handshake[0], c->spec, false, c->restored ? restored_pid(c->restored) : 0, e);
-	if (err == -EPIPE)
-		*e = (struct error){ 0 };
-	return err == -EPIPE ? 0 : err;
+	if (!has_hung_up(err))
+		return err;
+	*e = (struct error){ 0 };
+	return 0;
 }
 
 static int await_exec(struct container *c, struct error *e)
