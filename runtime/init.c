@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/cleanup.h"
@@ -57,6 +58,26 @@ static int make_memfd(void)
 	return fd < 0 && errno == EINVAL ? memfd_create("europa-init", flags) : fd;
 }
 
+#define SEAL_TRIES 200
+#define SEAL_PAUSE (5 * 1000 * 1000)   /* ns */
+
+/*
+ * Whoever holds one of the file's pages for a moment, the kernel's own memory management included, could be about to write to it: the kernel
+ * waits for a while, and then says EBUSY.
+ */
+static int seal(int copy, struct error *e)
+{
+	const int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	const struct timespec pause = { .tv_nsec = SEAL_PAUSE };
+
+	for (unsigned tries = 1; fcntl(copy, F_ADD_SEALS, seals); tries++) {
+		if (errno != EBUSY || tries == SEAL_TRIES)
+			return fail(e, errno, "can't seal the copy of europa-init");
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int init_image(struct error *e)
 {
 	auto_close int file = open_init(e);
@@ -78,9 +99,7 @@ int init_image(struct error *e)
 	/* Not to be read by others: the kernel then lets nobody in the VR look into a process that runs from it. */
 	if (fchmod(copy, 0111))
 		return fail(e, errno, "a copy of europa-init");
-	if (fcntl(copy, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		return fail(e, errno, "can't seal the copy of europa-init");
-	return take_fd(&copy);
+	return seal(copy, e) ?: take_fd(&copy);
 }
 
 int init_handshake(int ends[2], struct error *e)
