@@ -43,6 +43,12 @@ static inline int take_fd(int *fd)
 	*fd = -1;
 	return taken;
 }
+/* For an owner that lives on: nothing where it is closed already. */
+static inline void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(take_fd(fd));
+}
 #define take_ptr(p) ({ __auto_type taken_ = (p); (p) = NULL; taken_; })
 
 #endif

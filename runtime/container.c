@@ -35,13 +35,6 @@ static int64_t now_ns(void)
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 static int keep_string(char **where, const char *text, struct error *e)
 {
 	*where = strdup(text);

@@ -14,18 +14,12 @@
 #include "runtime/error.h"
 #include "runtime/state.h"
 
-static void drop(int *fd)
-{
-	if (*fd >= 0)
-		close(take_fd(fd));
-}
-
 void ask_close(struct line *line)
 {
-	drop(&line->control);
-	drop(&line->pool);
-	drop(&line->state);
-	drop(&line->fd);
+	close_fd(&line->control);
+	close_fd(&line->pool);
+	close_fd(&line->state);
+	close_fd(&line->fd);
 }
 
 static int connect_to(const char *name, struct error *e)

@@ -22,12 +22,6 @@
 #define RENAME_NOREPLACE 1
 #endif
 
-static void drop(int *fd)
-{
-	if (*fd >= 0)
-		close(take_fd(fd));
-}
-
 /* Through the directory's descriptor: a socket's path has 107 bytes, a run directory's may have more. */
 int serve_open(struct checkpoint_server *s, const char *name, struct error *e)
 {
@@ -70,8 +64,8 @@ static void let_go(struct checkpoint_server *s, struct backend *backend)
 	if (s->frozen)
 		resume(backend);
 	s->frozen = false;
-	drop(&s->parent);
-	drop(&s->tool);
+	close_fd(&s->parent);
+	close_fd(&s->tool);
 }
 
 void serve_abandon(struct checkpoint_server *s, struct backend *backend)
@@ -85,7 +79,7 @@ void serve_close(struct checkpoint_server *s, struct backend *backend)
 	/* There is nothing to resume: the VR has ended. */
 	s->frozen = false;
 	let_go(s, backend);
-	drop(&s->listener);
+	close_fd(&s->listener);
 }
 
 /* ---- messages ---- */
