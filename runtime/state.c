@@ -19,11 +19,11 @@
 #include "runtime/quantity.h"
 #include "runtime/spec_json.h"
 #include "runtime/sweep.h"
+#include "runtime/tree.h"
 
 #define STATE_VERSION   1
 #define STATE_MAX_BYTES (1 << 20)       /* a longer state.json is none of ours */
 #define LOCK_SECONDS    10
-#define STATE_DEPTH     8               /* of directories in a VR's */
 #define UID_RANGES      10000
 #define UIDS_PER_RANGE  65536
 
@@ -102,8 +102,7 @@ static int check_name(const char *name, struct error *e)
 	return refuse(e, "name \"%s\": expected " EXPECT_VR_NAME, quoted);
 }
 
-/* The fd of NAME/, or -ENOENT with a message, or another error. */
-static int open_vr_dir(const char *name, struct error *e)
+int state_open_dir(const char *name, struct error *e)
 {
 	char path[PATH_MAX];
 	auto_close int run = -1;
@@ -191,7 +190,7 @@ static int lock_dir(int dir, unsigned seconds, int *lock)
 
 int state_lock(const char *name, struct error *e)
 {
-	auto_close int dir = open_vr_dir(name, e);
+	auto_close int dir = state_open_dir(name, e);
 	int lock, err;
 
 	if (dir < 0)
@@ -539,7 +538,7 @@ int state_read(const char *name, struct vr_state *state, struct error *e)
 	int err;
 
 	memset(state, 0, sizeof *state);
-	dir = open_vr_dir(name, e);
+	dir = state_open_dir(name, e);
 	if (dir < 0)
 		return dir;
 	err = read_state_at(dir, name, state, e);
@@ -554,7 +553,7 @@ int state_write(const struct vr_state *state, struct error *e)
 {
 	auto_json json_t *json = NULL;
 	auto_free char *text = NULL;
-	auto_close int dir = open_vr_dir(state->name, e), lock = -1;
+	auto_close int dir = state_open_dir(state->name, e), lock = -1;
 	int err;
 
 	if (dir < 0)
@@ -571,7 +570,7 @@ int state_write(const struct vr_state *state, struct error *e)
 
 int state_write_spec(const struct vr_spec *spec, struct error *e)
 {
-	auto_close int dir = open_vr_dir(spec->name, e);
+	auto_close int dir = state_open_dir(spec->name, e);
 	auto_free char *text = NULL;
 	int err;
 
@@ -584,7 +583,7 @@ int state_write_spec(const struct vr_spec *spec, struct error *e)
 
 int state_read_spec(const char *name, struct vr_spec *spec, struct error *e)
 {
-	auto_close int dir = open_vr_dir(name, e);
+	auto_close int dir = state_open_dir(name, e);
 	auto_free char *text = NULL;
 	auto_json json_t *json = NULL;
 	json_error_t error;
@@ -611,7 +610,7 @@ int state_config_path(const char *name, char path[PATH_MAX], struct error *e)
 
 int state_write_config(const char *name, const void *bytes, size_t n, struct error *e)
 {
-	auto_close int dir = open_vr_dir(name, e);
+	auto_close int dir = state_open_dir(name, e);
 	int err;
 
 	if (dir < 0)
@@ -729,55 +728,6 @@ int state_claim_numbered(const char *stem, char name[VR_NAME_MAX], struct error 
 	return refuse(e, "\"%s\": all numbers are taken", stem);
 }
 
-static int remove_below(int parent, const char *name, int depth)
-{
-	auto_closedir DIR *dir = NULL;
-	struct dirent *entry;
-	int err = 0, fd;
-
-	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if ((errno != EISDIR && errno != EPERM) || depth == 0)
-		return -errno;
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while (!err && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			err = remove_below(fd, entry->d_name, depth - 1);
-	if (err)
-		return err;
-	return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-/* ".NAME.PID", and nothing like it: a run directory that somebody has chosen may have been a directory of his before. */
-static bool is_aside(const struct dirent *entry)
-{
-	const char *pid = strrchr(entry->d_name, '.');
-	char name[VR_NAME_MAX];
-
-	if (entry->d_name[0] != '.' || pid == entry->d_name || !pid[1] || pid[1 + strspn(pid + 1, "0123456789")])
-		return false;
-	return snprintf(name, sizeof name, "%.*s", (int)(pid - entry->d_name - 1), entry->d_name + 1) < (int)sizeof name &&
-	       quantity_vr_name(name) && (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN);
-}
-
-/* What somebody who was killed had begun to remove; or is removing now, who won't mind help. */
-static void finish_removals(DIR *dir)
-{
-	struct dirent *entry;
-
-	while ((entry = readdir(dir)))
-		if (is_aside(entry))
-			remove_below(dirfd(dir), entry->d_name, STATE_DEPTH);
-	rewinddir(dir);
-}
-
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -801,8 +751,6 @@ int state_list(char ***names, struct error *e)
 		dir = opendir(path);
 		err = dir ? 0 : fail(e, errno, "cannot list \"%s\"", path);
 	}
-	if (!err)
-		finish_removals(dir);
 	while (!err && (entry = readdir(dir))) {
 		if (!names_a_vr(entry))
 			continue;
@@ -871,6 +819,33 @@ void state_forget_switch(void)
 	unlinkat(run, "netns/switch", 0);
 }
 
+/* ".NAME.PID", and nothing like it: a run directory that somebody has chosen may have been a directory of his before. */
+static bool is_aside(const struct dirent *entry)
+{
+	const char *pid = strrchr(entry->d_name, '.');
+	char name[VR_NAME_MAX];
+
+	if (entry->d_name[0] != '.' || pid == entry->d_name || !pid[1] || pid[1 + strspn(pid + 1, "0123456789")])
+		return false;
+	return snprintf(name, sizeof name, "%.*s", (int)(pid - entry->d_name - 1), entry->d_name + 1) < (int)sizeof name &&
+	       quantity_vr_name(name) && (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN);
+}
+
+/* What somebody who was killed had begun to remove; or is removing now, who won't mind help. */
+static void finish_removals(int run)
+{
+	auto_close int fd = openat(run, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	fd = -1;
+	while ((entry = readdir(dir)))
+		if (is_aside(entry))
+			tree_remove(run, entry->d_name);
+}
+
 int state_remove(const char *name, struct error *e)
 {
 	char path[PATH_MAX], aside[VR_NAME_MAX + 32];
@@ -886,7 +861,8 @@ int state_remove(const char *name, struct error *e)
 	snprintf(aside, sizeof aside, ".%s.%d", name, getpid());
 	if (renameat(run, name, run, aside) < 0)
 		return errno == ENOENT ? 0 : fail(e, errno, "cannot remove \"%s/%s\"", path, name);
-	err = remove_below(run, aside, STATE_DEPTH);
+	err = tree_remove(run, aside);
+	finish_removals(run);
 	return err ? fail(e, -err, "cannot remove \"%s/%s\"", path, aside) : 0;
 }
 
@@ -924,7 +900,7 @@ int state_claim_uids(const char *name, uint32_t *uid_base, struct error *e)
 	unsigned n = 0;
 	int err;
 
-	dir = open_vr_dir(name, e);
+	dir = state_open_dir(name, e);
 	if (dir < 0)
 		return dir;
 	run = open_run_dir(path, e);
@@ -934,6 +910,7 @@ int state_claim_uids(const char *name, uint32_t *uid_base, struct error *e)
 	err = lock < 0 ? -errno : flock_within(lock, LOCK_SECONDS);
 	if (err)
 		return fail(e, -err, "cannot lock \"%s/.lock\"", path);
+	finish_removals(run);
 	err = mark_uids(path, taken, e);
 	if (err)
 		return err;

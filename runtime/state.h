@@ -72,6 +72,9 @@ struct vr_state {
 /* Path of the run directory; makes it (0700) where it isn't there. */
 int state_run_dir(char *path, size_t size, struct error *e);
 
+/* NAME/ as a descriptor. -ENOENT: no VR of that name. */
+int state_open_dir(const char *name, struct error *e);
+
 /* Takes a name: makes NAME/ and locks it. NAME in use: -EEXIST, and a message that says by what.
  * A dead VR of that name is swept first, and is out of the way where it was started with --rm. Returns the lock's fd,
  * to be closed when the first state_write() has said what the VR is: as long as it is open, others wait for it. */
@@ -101,13 +104,13 @@ static inline bool state_is_live(const struct vr_state *state)
 {
 	return state->status < VR_EXITED;
 }
-/* Removes NAME/ and all in it. */
+/* Removes NAME/ and all in it, and completes removals that somebody who was killed had begun; state_claim_uids() does so too. */
 int state_remove(const char *name, struct error *e);
 
 /* Where a switch that was killed left its devices, and no VR is left to start another one: removes them. */
 void state_forget_switch(void);
 
-/* Names of all VRs, sorted; NULL-terminated; free() each and the array. Completes removals that somebody who was killed had begun. */
+/* Names of all VRs, sorted; NULL-terminated; free() each and the array. */
 int state_list(char ***names, struct error *e);
 
 /* Takes a uid range that no other VR has: the n of 0..9999 becomes EUROPA_UID_BASE + n * 65536. */

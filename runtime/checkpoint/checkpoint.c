@@ -250,10 +250,8 @@ static int make_partial(struct checkpoint *c, const struct target *t, struct err
 
 	if (err)
 		return err;
-	if (mkdirat(t->parent, t->partial, 0700) < 0)
-		return fail(e, errno, "cannot make the directory \"%s\"", t->partial);
-	c->directory = openat(t->parent, t->partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return c->directory < 0 ? fail(e, errno, "cannot open the directory \"%s\"", t->partial) : 0;
+	c->directory = store_make(t->parent, t->partial, e);
+	return c->directory < 0 ? c->directory : 0;
 }
 
 static int save_region(struct checkpoint *c, struct packets_count *count, struct error *e)

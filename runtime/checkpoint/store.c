@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/checkpoint/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
+#include "runtime/tree.h"
 
 void store_hash_text(struct sha256_ctx *sha, char text[STORE_HASH_TEXT])
 {
@@ -20,6 +20,27 @@ void store_hash_text(struct sha256_ctx *sha, char text[STORE_HASH_TEXT])
 	sha256_digest(sha, sizeof digest, digest);
 	for (size_t i = 0; i < sizeof digest; i++)
 		sprintf(text + 2 * i, "%02x", digest[i]);
+}
+
+/* ---- the directory ---- */
+
+int store_own(int parent, const char *name, struct error *e)
+{
+	auto_close int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (dir < 0 || fstat(dir, &st) < 0)
+		return fail(e, errno, "cannot open the directory \"%s\"", name);
+	if (st.st_uid != geteuid() || (st.st_mode & 077))
+		return refuse(e, "the directory \"%s\" was replaced: expected one of mode 0700 that belongs to uid %u", name, geteuid());
+	return take_fd(&dir);
+}
+
+int store_make(int parent, const char *name, struct error *e)
+{
+	if (mkdirat(parent, name, 0700) < 0)
+		return fail(e, errno, "cannot make the directory \"%s\"", name);
+	return store_own(parent, name, e);
 }
 
 /* ---- writing ---- */
@@ -95,28 +116,12 @@ int store_write(int dir, const char *name, const void *bytes, size_t n, struct s
 	return store_end(w, file, e);
 }
 
-/* A mode may keep its files in a directory of their own. */
-static void remove_entry(int dir, const char *name)
-{
-	if (unlinkat(dir, name, 0) < 0 && errno == EISDIR)
-		store_remove(dir, name);
-}
-
 void store_remove(int parent, const char *name)
 {
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	auto_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	auto_close int dir = store_own(parent, name, NULL);
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			remove_entry(fd, entry->d_name);
-	unlinkat(parent, name, AT_REMOVEDIR);
+	if (dir >= 0 && tree_empty(dir) == 0)
+		unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 /* ---- reading ---- */

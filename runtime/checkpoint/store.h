@@ -24,6 +24,15 @@ struct store_file {
 
 void store_hash_text(struct sha256_ctx *sha, char text[STORE_HASH_TEXT]);
 
+/* ---- the directory ---- */
+
+/* Makes a directory, and opens it. */
+int store_make(int parent, const char *name, struct error *e);
+/* Opens it, where it is this user's alone: who else may write in the parent could have put another in its place. */
+int store_own(int parent, const char *name, struct error *e);
+/* Removes such a directory with all that is in it; does nothing where there is none. */
+void store_remove(int parent, const char *name);
+
 /* ---- writing ---- */
 
 struct store_writer {
@@ -44,9 +53,6 @@ void store_add(struct store_writer *w, const void *bytes, size_t n);
 int store_end(struct store_writer *w, struct store_file *file, struct error *e);
 /* All of a file at once. */
 int store_write(int dir, const char *name, const void *bytes, size_t n, struct store_file *file, struct error *e);
-
-/* Removes a partial directory with all that is in it; does nothing where there is none. */
-void store_remove(int parent, const char *name);
 
 /* ---- reading ---- */
 

@@ -486,6 +486,33 @@ static void packets_are_the_first_ones_once(void **state)
 	seen_release("abd");
 }
 
+/* Somebody who may write where the checkpoint is made puts a directory of his in the place of ours. */
+static void a_directory_that_others_may_enter_is_not_ours(void **state)
+{
+	struct error e = { 0 };
+	int made = store_make(dir, "partial", &e);
+
+	assert_return_code(made, e.code);
+	assert_return_code(mkdirat(made, "sub", 0700), errno);
+	assert_return_code(fchmod(made, 0755), errno);
+	assert_int_equal(store_own(dir, "partial", &e), -EINVAL);
+	assert_non_null(strstr(e.text, "\"partial\" was replaced"));
+	store_remove(dir, "partial");
+	assert_int_equal(faccessat(made, "sub", F_OK, 0), 0);
+
+	assert_return_code(fchmod(made, 0700), errno);
+	assert_return_code(symlinkat("partial", dir, "link"), errno);
+	e = (struct error){ 0 };
+	assert_int_equal(store_own(dir, "link", &e), -ENOTDIR);
+	store_remove(dir, "link");
+	assert_int_equal(faccessat(made, "sub", F_OK, 0), 0);
+	assert_return_code(unlinkat(dir, "link", 0), errno);
+
+	store_remove(dir, "partial");
+	assert_int_equal(faccessat(dir, "partial", F_OK, 0), -1);
+	close(made);
+}
+
 static int open_directory(void **state)
 {
 	if (!mkdtemp(directory))
@@ -515,6 +542,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_was_changed_is_named),
 		cmocka_unit_test(a_state_that_cannot_be_is_refused),
 		cmocka_unit_test(packets_are_the_first_ones_once),
+		cmocka_unit_test(a_directory_that_others_may_enter_is_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, open_directory, remove_directory);

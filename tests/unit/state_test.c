@@ -394,7 +394,7 @@ static void all_names_are_listed_sorted(void **state)
 		remove_vr(made[i]);
 }
 
-/* Whoever lists, starts or ends a VR completes what somebody who was killed had begun, and removes nothing else. */
+/* Whoever starts or ends a VR completes what somebody who was killed had begun, and removes nothing else; who only looks removes nothing. */
 static void a_removal_that_was_cut_short_is_completed(void **state)
 {
 	static const char *const others[] = { ".cache1", ".12", "..7", ".gone.x1", ".a b.5", ".gone." };
@@ -415,11 +415,26 @@ static void a_removal_that_was_cut_short_is_completed(void **state)
 	assert_null(names[1]);
 	free(names[0]);
 	free(names);
+	assert_int_equal(access(to, F_OK), 0);
+	remove_vr("x");
 	assert_int_equal(access(to, F_OK), -1);
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		snprintf(from, sizeof from, "%s/%s", run_dir, others[i]);
 		assert_return_code(rmdir(from), errno);
 	}
+}
+
+static void a_start_completes_a_removal_too(void **state)
+{
+	struct error e = { 0 };
+	char path[200];
+	uint32_t uid_base;
+
+	snprintf(path, sizeof path, "%s/.gone.12345", run_dir);
+	assert_return_code(mkdir(path, 0700), errno);
+	claim("x");
+	assert_int_equal(state_claim_uids("x", &uid_base, &e), 0);
+	assert_int_equal(access(path, F_OK), -1);
 	remove_vr("x");
 }
 
@@ -623,6 +638,7 @@ int main(void)
 		cmocka_unit_test(only_one_of_many_gets_a_name),
 		cmocka_unit_test(all_names_are_listed_sorted),
 		cmocka_unit_test(a_removal_that_was_cut_short_is_completed),
+		cmocka_unit_test(a_start_completes_a_removal_too),
 		cmocka_unit_test(a_vr_whose_supervisor_is_gone_is_dead),
 		cmocka_unit_test(what_a_dead_vr_left_is_swept),
 		cmocka_unit_test(a_process_is_identified_by_its_start),
