@@ -19,6 +19,7 @@
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
 #include "runtime/kernel.h"
+#include "runtime/message.h"
 #include "runtime/state.h"
 
 #define ANSWER_SECONDS   20     /* a switch that takes longer is no switch */
@@ -190,33 +191,6 @@ static int gone(struct error *e)
 	return fail(e, ECONNRESET, "the switch has gone");
 }
 
-static int send_request(int fd, const struct europa_request *request, const int *fds, unsigned nfds)
-{
-	struct iovec piece = { (void *)request, sizeof *request };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(5 * sizeof(int))];
-	} control = { 0 };
-	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (nfds) {
-		struct cmsghdr *c;
-
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-		c = CMSG_FIRSTHDR(&message);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
-	}
-	do
-		n = sendmsg(fd, &message, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}
-
 /* One request, one reply. A switch that is gone is no failure of the request: -ECONNRESET, and e is not set. */
 static int ask(int fd, struct europa_request *request, const int *fds, unsigned nfds, struct europa_reply *reply, struct error *e)
 {
@@ -225,7 +199,7 @@ static int ask(int fd, struct europa_request *request, const int *fds, unsigned 
 
 	request->major = EUROPA_MAJOR;
 	memset(reply, 0, sizeof *reply);
-	r = send_request(fd, request, fds, nfds);
+	r = message_send(fd, request, sizeof *request, fds, nfds, 0);
 	if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
 		return -ECONNRESET;
 	if (r < 0)

@@ -16,6 +16,8 @@ BUILD   += $(O)/bin/europa $(COMMAND_LINKS)
 INSTALL += 755:$(O)/bin/europa:$(BINDIR)/europa
 INSTALL_LINKS += $(COMMANDS:%=europa:$(BINDIR)/europa-%)
 
+$(eval $(call program,tests/message_test,tests/unit/message_test.c runtime/message.c,-lcmocka))
+UNIT_TESTS += $(O)/tests/message_test
 
 # What a user writes and what is kept of it, tested and fuzzed apart from the rest.
 QUANTITY_TESTED := runtime/quantity.c

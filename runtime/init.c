@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "runtime/error.h"
 #include "runtime/fault.h"
 #include "runtime/handshake.h"
+#include "runtime/message.h"
 #include "runtime/seccomp.h"
 
 #ifndef MFD_EXEC
@@ -188,40 +188,22 @@ int init_await(int handshake, unsigned kind, int *code, struct error *e)
 
 int init_send_go(int handshake, int image, struct error *e)
 {
-	struct handshake_message go = { .kind = HANDSHAKE_GO };
-	struct iovec data = { .iov_base = &go, .iov_len = sizeof go };
-	union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control = { 0 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room,
-	};
-	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+	const struct handshake_message go = { .kind = HANDSHAKE_GO };
+	int err = message_send(handshake, &go, sizeof go, &image, 1, 0);
 
-	rights->cmsg_level = SOL_SOCKET;
-	rights->cmsg_type = SCM_RIGHTS;
-	rights->cmsg_len = CMSG_LEN(sizeof image);
-	memcpy(CMSG_DATA(rights), &image, sizeof image);
-	if (sendmsg(handshake, &message, MSG_NOSIGNAL) != sizeof go)
-		return fail(e, errno, "the new process");
-	return 0;
+	return err ? fail(e, -err, "the new process") : 0;
 }
 
 int init_await_go(int handshake, int *image, struct error *e)
 {
 	struct handshake_message go = { 0 };
-	struct iovec data = { .iov_base = &go, .iov_len = sizeof go };
-	union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control = { 0 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room,
-	};
-	struct cmsghdr *rights;
-	ssize_t got = recvmsg(handshake, &message, MSG_CMSG_CLOEXEC);
+	unsigned nfds = 1;
+	ssize_t got = message_receive(handshake, &go, sizeof go, image, &nfds, 0);
 
 	if (got == 0)
 		_exit(125);             /* the supervisor is gone */
-	rights = CMSG_FIRSTHDR(&message);
-	if (got != sizeof go || go.kind != HANDSHAKE_GO || !rights || rights->cmsg_type != SCM_RIGHTS)
-		return fail(e, got < 0 ? errno : EPROTO, "the supervisor's word to go");
-	memcpy(image, CMSG_DATA(rights), sizeof *image);
+	if (got != sizeof go || go.kind != HANDSHAKE_GO || !nfds)
+		return fail(e, got < 0 ? (int)-got : EPROTO, "the supervisor's word to go");
 	return 0;
 }
 

@@ -31,6 +31,10 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct error;
 
 #define LINE_SOCKET "supervisor.sock"
 
@@ -55,5 +59,8 @@ struct line_reply {
 	uint32_t sequence;                 /* FREEZE: of the request that the data plane is to answer */
 	char text[500];                    /* status < 0: struct error's */
 };
+
+/* Through the state directory's descriptor, *dir, the caller's: a socket's path has 107 bytes, a run directory's may have more. */
+int line_address(const char *name, int *dir, struct sockaddr_un *address, struct error *e);
 
 #endif

@@ -2,12 +2,10 @@
 #include "runtime/checkpoint/serve.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "runtime/backend.h"
@@ -16,29 +14,22 @@
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
 #include "runtime/fault.h"
-#include "runtime/state.h"
+#include "runtime/message.h"
 
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #endif
 
-/* Through the directory's descriptor: a socket's path has 107 bytes, a run directory's may have more. */
 int serve_open(struct checkpoint_server *s, const char *name, struct error *e)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), dir = -1;
-	char path[PATH_MAX + VR_NAME_MAX + 1];
-	int err = fd < 0 ? fail(e, errno, "cannot make a socket") : state_run_dir(path, PATH_MAX, e);
+	struct sockaddr_un address;
+	int err = fd < 0 ? fail(e, errno, "cannot make a socket") : line_address(name, &dir, &address, e);
 
-	if (err < 0)
+	if (err)
 		return err;
-	sprintf(path + strlen(path), "/%s", name);
-	dir = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return fail(e, errno, "cannot open \"%s\"", path);
-	snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" LINE_SOCKET, dir);
 	if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 8) < 0)
-		return fail(e, errno, "cannot listen at \"%s/" LINE_SOCKET "\"", path);
+		return fail(e, errno, "cannot listen at \"" LINE_SOCKET "\" of \"%s\"", name);
 	s->listener = take_fd(&fd);
 	return 0;
 }
@@ -84,35 +75,13 @@ void serve_close(struct checkpoint_server *s, struct backend *backend)
 
 /* ---- messages ---- */
 
-static bool is_root(int fd)
-{
-	struct ucred who;
-	socklen_t size = sizeof who;
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == 0;
-}
-
 static int answer(int tool, int status, uint32_t sequence, const struct error *e, const int *fds, unsigned nfds)
 {
 	struct line_reply reply = { .status = status, .sequence = sequence };
-	struct iovec piece = { &reply, sizeof reply };
-	union { struct cmsghdr align; char bytes[CMSG_SPACE(LINE_FDS * sizeof(int))]; } control = { 0 };
-	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
 
 	if (status < 0)
 		snprintf(reply.text, sizeof reply.text, "%s", e->text);
-	if (nfds) {
-		struct cmsghdr *c;
-
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-		c = CMSG_FIRSTHDR(&message);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
-	}
-	return sendmsg(tool, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof reply ? 0 : -EPIPE;
+	return message_send(tool, &reply, sizeof reply, fds, nfds, MSG_DONTWAIT);
 }
 
 void serve_accept(struct checkpoint_server *s)
@@ -122,7 +91,7 @@ void serve_accept(struct checkpoint_server *s)
 
 	if (fd < 0)
 		return;
-	if (!is_root(fd)) {
+	if (!message_peer_is_root(fd)) {
 		refuse(&busy, "only root may checkpoint a virtual router");
 		answer(fd, -EPERM, 0, &busy, NULL, 0);
 	} else if (s->tool >= 0) {
@@ -131,24 +100,6 @@ void serve_accept(struct checkpoint_server *s)
 	} else {
 		s->tool = take_fd(&fd);
 	}
-}
-
-/* The length, 0 where the tool is gone. *parent: the descriptor that came with it, or -1. */
-static ssize_t hear(int tool, struct line_request *request, int *parent)
-{
-	struct iovec piece = { request, sizeof *request };
-	union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control;
-	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-	struct cmsghdr *c;
-	ssize_t n = recvmsg(tool, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	*parent = -1;
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? n : 0;
-	c = CMSG_FIRSTHDR(&message);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(parent, CMSG_DATA(c), sizeof *parent);
-	return n;
 }
 
 /* ---- verbs ---- */
@@ -249,9 +200,10 @@ void serve_tool(struct checkpoint_server *s, struct backend *backend, const stru
 {
 	struct line_request request = { 0 };
 	auto_close int parent = -1;
-	ssize_t n = hear(s->tool, &request, &parent);
+	unsigned nfds = 1;
+	ssize_t n = message_receive(s->tool, &request, sizeof request, &parent, &nfds, MSG_DONTWAIT);
 
-	if (n < 0)
+	if (n == -EAGAIN)
 		return;
 	if (n != sizeof request || !serve_request(s, backend, region, &request, &parent)) {
 		/* Whoever is to end stays as it is until it does. */

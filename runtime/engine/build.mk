@@ -1,5 +1,5 @@
 # europad: the switch in user mode, over the same core as the module.
-ENGINE_SOURCES := $(sort $(wildcard runtime/engine/*.c)) runtime/error.c
+ENGINE_SOURCES := $(sort $(wildcard runtime/engine/*.c)) runtime/error.c runtime/message.c
 $(eval $(call program,bin/europad,$(ENGINE_SOURCES),-lmnl -lpthread))
 $(O)/bin/europad: $(O)/lib/libcore.a
 
@@ -7,7 +7,7 @@ BUILD   += $(O)/bin/europad
 INSTALL += 755:$(O)/bin/europad:$(LIBEXECDIR)/europad
 
 # A VR without a container, for tests/integration/test_switch.py; it looks for europad beside itself.
-$(eval $(call program,tests/vr_driver,tests/integration/vr_driver.c runtime/backend.c runtime/kernel.c runtime/region.c runtime/engine/rules.c runtime/error.c,))
+$(eval $(call program,tests/vr_driver,tests/integration/vr_driver.c runtime/backend.c runtime/kernel.c runtime/message.c runtime/region.c runtime/engine/rules.c runtime/error.c,))
 $(O)/tests/vr_driver: $(O)/lib/libeuropa-test.a | $(O)/tests/europad
 $(O)/tests/europad: $(O)/bin/europad
 	$(Q)mkdir -p $(@D) && ln -sfn ../bin/europad $@

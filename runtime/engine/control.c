@@ -26,6 +26,7 @@
 #include "runtime/engine/port.h"
 #include "runtime/engine/protocol.h"
 #include "runtime/error.h"
+#include "runtime/message.h"
 
 #define LINGER_MS  250      /* without a VR: the next europa-run of a loop finds the switch still there */
 #define NEWBORN_MS 10000    /* the same, before the first one: whoever started it has yet to come */
@@ -260,27 +261,6 @@ static void close_connection(struct server *s, struct connection *c)
 	s->idle_since_ms = now_ms();
 }
 
-static unsigned received_fds(struct msghdr *message, int *fds, unsigned max)
-{
-	struct cmsghdr *c;
-	unsigned n = 0;
-
-	for (c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-		const int *came = (const int *)CMSG_DATA(c);
-		size_t i;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof *came; i++) {
-			if (n < max)
-				fds[n++] = came[i];
-			else
-				close(came[i]);
-		}
-	}
-	return n;
-}
-
 /* What a client is told quotes what it sent: whatever that was, it becomes one printable line. */
 static void copy_line(char *to, size_t size, const char *from)
 {
@@ -303,29 +283,20 @@ static bool answer(struct connection *c, struct europa_reply *reply, int status,
 static bool serve_message(struct server *s, struct connection *c)
 {
 	unsigned char bytes[REQUEST_MAX];
-	struct iovec piece = { bytes, sizeof bytes };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(16 * sizeof(int))];
-	} control;
-	struct msghdr message = {
-		.msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control,
-	};
 	struct europa_request request;
 	struct europa_reply reply = { 0 };
 	struct error e = { 0 };
-	int fds[16], r;
-	unsigned nfds, i;
+	int fds[MESSAGE_FDS], r;
+	unsigned nfds = MESSAGE_FDS, i;
 	ssize_t n;
 	bool go_on;
 
-	n = recvmsg(c->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	n = message_receive(c->fd, bytes, sizeof bytes, fds, &nfds, MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
+		return n == -EAGAIN;
 	if (n == 0)
 		return false;
-	nfds = received_fds(&message, fds, 16);
-	if (message.msg_flags & MSG_TRUNC)
+	if (n > (ssize_t)sizeof bytes)
 		r = fail(&e, E2BIG, "a request is longer than %d bytes", REQUEST_MAX);
 	else
 		r = request_parse(bytes, n, &request, &e);
@@ -337,14 +308,6 @@ static bool serve_message(struct server *s, struct connection *c)
 			close(fds[i]);
 	}
 	return go_on;
-}
-
-static bool is_root(int fd)
-{
-	struct ucred who;
-	socklen_t size = sizeof who;
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == 0;
 }
 
 static void add_connection(struct server *s, int fd)
@@ -370,7 +333,7 @@ static void accept_connections(struct server *s)
 	int fd;
 
 	while ((fd = accept4(s->control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		if (is_root(fd)) {
+		if (message_peer_is_root(fd)) {
 			add_connection(s, fd);
 		} else {
 			note("a connection that isn't root's: refused");
