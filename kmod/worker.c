@@ -175,7 +175,7 @@ static void drain_kick(struct member *m)
 		return;
 	if (kernel_read(m->kick, bytes, sizeof(bytes), &nowhere) <= 0)
 		return;
-	WRITE_ONCE(m->vr.stats->kicks, m->vr.stats->kicks + 1);
+	vr_kicked(&m->vr);
 	set_bit(MEMBER_KICKED, &m->flags);
 }
 

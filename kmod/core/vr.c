@@ -303,8 +303,16 @@ bool vr_watch(struct vr *vr, u32 now_us)
 	return stalled;
 }
 
+void vr_kicked(struct vr *vr)
+{
+	vr->unkicked = false;
+	WRITE_ONCE(vr->stats->kicks, vr->stats->kicks + 1);
+}
+
+/* A VR that was stopped between its last index and its kick is late and not mute: the next look decides. */
 void vr_missed_kick(struct vr *vr)
 {
-	if (!vr_paused(vr) && has_given(vr))
+	if (vr->unkicked)
 		WRITE_ONCE(vr->stats->missed_kicks, vr->stats->missed_kicks + 1);
+	vr->unkicked = !vr_paused(vr) && has_given(vr);
 }

@@ -49,6 +49,7 @@ struct vr {
 	u32 tolerance;                       /* violations left */
 	u32 good;                            /* good frames since the last one earned back */
 	bool quarantined, quiesced, fenced;
+	bool unkicked;                       /* work was found for which no kick has come yet */
 
 	/* what vr_watch saw of the rx rings */
 	u32 waiting;                         /* bit n: packets waited in rx ring n */
@@ -170,7 +171,9 @@ bool vr_has_work(struct vr *vr);
  */
 #define VR_STALL_US 1000000u
 bool vr_watch(struct vr *vr, u32 now_us);
-/* The switch slept, nobody has kicked, and yet there is work: counts that. */
+/* A kick came. */
+void vr_kicked(struct vr *vr);
+/* The switch slept until its time was up. Work that is there all the same counts as a missed kick where none comes by the next such time. */
 void vr_missed_kick(struct vr *vr);
 
 /* ---- check.c: the only functions that read what the VR can write ---- */

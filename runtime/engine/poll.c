@@ -241,7 +241,7 @@ static void drain_kick(struct member *m, short revents)
 
 	if (revents & POLLIN) {
 		if (read(m->kick, bytes, sizeof bytes) > 0)
-			WRITE_ONCE(m->vr.stats->kicks, m->vr.stats->kicks + 1);
+			vr_kicked(&m->vr);
 	} else if (revents & (POLLHUP | POLLERR)) {
 		m->kick_gone = true;
 	}

@@ -342,8 +342,27 @@ static void work_without_a_kick_is_counted(void **state)
 	assert_int_equal(peer_get(&bed->peer.rx[0]), slot);
 	assert_true(peer_post(&bed->peer.free, slot));
 	vr_missed_kick(&bed->vr);
-	assert_int_equal(bed->vr.stats->missed_kicks, 1);
 	pool_turn(&bed->vr, 64, &(bool){ 0 });
+	vr_missed_kick(&bed->vr);
+	assert_int_equal(bed->vr.stats->missed_kicks, 1);
+	vr_missed_kick(&bed->vr);
+	assert_int_equal(bed->vr.stats->missed_kicks, 1);
+}
+
+static void a_kick_that_is_late_is_not_counted_as_missed(void **state)
+{
+	struct bed *bed = *state;
+	int slot = bed_receive(bed, 0, 60, 0);
+
+	rx_flush(&bed->vr, 0);
+	assert_int_equal(peer_get(&bed->peer.rx[0]), slot);
+	assert_true(peer_post(&bed->peer.free, slot));
+	vr_missed_kick(&bed->vr);
+	vr_kicked(&bed->vr);
+	pool_turn(&bed->vr, 64, &(bool){ 0 });
+	vr_missed_kick(&bed->vr);
+	assert_int_equal(bed->vr.stats->missed_kicks, 0);
+	assert_int_equal(bed->vr.stats->kicks, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
@@ -366,6 +385,7 @@ int main(void)
 		TEST(a_quarantined_vr_receives_nothing_whatever_else_happens),
 		TEST(the_watchdog_counts_seconds_without_progress),
 		TEST(work_without_a_kick_is_counted),
+		TEST(a_kick_that_is_late_is_not_counted_as_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

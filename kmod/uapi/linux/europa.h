@@ -299,7 +299,7 @@ struct europa_vr_stats {           /* in control */
 	__u64 allocated;               /* slots that went out by the alloc ring */
 	__u64 kicks;
 	__u64 switch_cycles;           /* TSC cycles that the switch spent on this VR */
-	__u64 missed_kicks;            /* since 1.1: times that a sleeping switch found work by itself for which no kick had come */
+	__u64 missed_kicks;            /* since 1.1: times that a sleeping switch found work by itself and no kick came for it */
 	__u64 drops[EUROPA_DROPS_MAX]; /* of the free and alloc rings */
 };
 
