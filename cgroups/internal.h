@@ -126,6 +126,8 @@ int64_t limits_quota(const struct vr_limits *limits, uint32_t *period);
 void limits_from_quota(struct vr_limits *limits, int64_t quota, uint32_t period);
 /* The weight that every group has by itself is none. */
 #define WEIGHT_DEFAULT 100u
+#define WEIGHT_MIN     1u
+#define WEIGHT_MAX     10000u
 void limits_from_weight(struct vr_limits *limits, uint64_t weight);
 /* Writes the limits into a group that is being made. */
 int limits_write(const struct cgroup_set *set, const struct vr_limits *limits, struct error *e);

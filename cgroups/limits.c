@@ -15,7 +15,6 @@
 #define PERIOD_MIN 1000u           /* the kernel's bounds */
 #define PERIOD_MAX 1000000u
 #define QUOTA_MIN 1000u
-#define WEIGHT_MAX 10000u
 
 #define JOIN_PASSES 100            /* a group that still grows after so many passes over it is a fork bomb */
 

@@ -112,6 +112,14 @@ static int get_number(const struct cgroup_set *set, enum controller controller, 
 	return rc;
 }
 
+/* Shares that somebody has set by hand may be less and more than any weight is. */
+static uint64_t weight_of(int64_t shares)
+{
+	uint64_t weight = ((uint64_t)shares * WEIGHT_DEFAULT + SHARES_DEFAULT / 2) / SHARES_DEFAULT;
+
+	return weight < WEIGHT_MIN ? WEIGHT_MIN : weight > WEIGHT_MAX ? WEIGHT_MAX : weight;
+}
+
 static int cpu_limits(const struct cgroup_set *set, struct vr_limits *limits)
 {
 	int64_t quota, period = 0, burst, shares = 0;
@@ -123,7 +131,7 @@ static int cpu_limits(const struct cgroup_set *set, struct vr_limits *limits)
 		rc = get_number(set, CPU, "cpu.shares", &shares);
 	if (rc < 0)
 		return rc;
-	limits_from_weight(limits, (uint64_t)(shares * WEIGHT_DEFAULT + SHARES_DEFAULT / 2) / SHARES_DEFAULT);
+	limits_from_weight(limits, weight_of(shares));
 	get_number(set, CPU, "cpu.cfs_burst_us", &burst);
 	limits_from_quota(limits, quota, (uint32_t)period);
 	limits->burst_us = (uint32_t)burst;

@@ -433,6 +433,29 @@ static void a_weight_lands_in_the_kernel(void **state)
 		     cgroups_update(f->set, &(struct vr_limits) { .cpu_weight = 10001 }, &f->error));
 }
 
+/* v1 takes more than any weight is, and less. */
+static void shares_set_by_hand_read_as_a_weight(void **state)
+{
+	static const struct {
+		const char *shares;
+		uint32_t weight;
+	} table[] = { { "2", 1 }, { "262144", 10000 }, { "1024", 0 } };
+	struct fixture *f = *state;
+
+	require(f, BIT(CPU));
+	create(f, (struct vr_limits) { .cpu_permille = 250 });
+	if (group_of(f->set, CPU)->hierarchy->version->layout != LAYOUT_V1)
+		skip();
+	for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
+		struct vr_limits now;
+
+		assert_int_equal(file_write(group_of(f->set, CPU)->dir, "cpu.shares", table[i].shares), 0);
+		assert_ok(f, cgroups_limits(f->set, &now, &f->error));
+		assert_int_equal(now.cpu_weight, table[i].weight);
+		free(now.cpuset);
+	}
+}
+
 static void memory_pids_and_cpuset_land_in_the_kernel(void **state)
 {
 	struct fixture *f = *state;
@@ -1228,6 +1251,7 @@ static const struct CMUnitTest life_tests[] = {
 static const struct CMUnitTest limit_tests[] = {
 	TEST(cpu_limits_land_in_the_kernel),
 	TEST(a_weight_lands_in_the_kernel),
+	TEST(shares_set_by_hand_read_as_a_weight),
 	TEST(memory_pids_and_cpuset_land_in_the_kernel),
 	TEST(a_cpuset_binds_its_members),
 	TEST(a_limit_that_the_kernel_refuses_leaves_nothing),
