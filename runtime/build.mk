@@ -22,7 +22,7 @@ UNIT_TESTS += $(O)/tests/message_test
 # What a user writes and what is kept of it, tested and fuzzed apart from the rest.
 QUANTITY_TESTED := runtime/quantity.c
 OPTIONS_TESTED  := $(addprefix runtime/,options.c command.c image.c privilege.c quantity.c spec.c error.c) kmod/core/layout.c
-STATE_TESTED    := $(addprefix runtime/,state.c process.c spec.c spec_json.c sweep.c tree.c quantity.c error.c) kmod/core/layout.c
+STATE_TESTED    := $(addprefix runtime/,state.c process.c spec.c spec_json.c sweep.c tree.c message.c quantity.c error.c) kmod/core/layout.c
 $(eval $(call program,tests/quantity_test,tests/unit/quantity_test.c $(QUANTITY_TESTED),-lcmocka))
 $(eval $(call program,tests/options_test,tests/unit/options_test.c $(OPTIONS_TESTED),-lcmocka $(RUNTIME_LIBS)))
 $(eval $(call program,tests/state_test,tests/unit/state_test.c $(STATE_TESTED),-lcmocka $(RUNTIME_LIBS)))
@@ -41,7 +41,7 @@ $(eval $(call fuzzer,image_fuzz,tests/fuzz/image_fuzz.c $(IMAGE_TESTED),-ljansso
 # Checkpoints, which may come from anywhere.
 CHECKPOINT_TESTED := $(addprefix runtime/checkpoint/,manifest.c packets.c handover.c network.c store.c criu_image.c) \
                      $(addprefix runtime/,spec_json.c spec.c region.c tree.c quantity.c error.c) kmod/core/layout.c $(addprefix kmod/core/,vr.c rx.c tx.c pool.c check.c)
-$(eval $(call program,tests/checkpoint_test,tests/unit/checkpoint_test.c runtime/checkpoint/seen.c $(addprefix runtime/,state.c process.c sweep.c) \
+$(eval $(call program,tests/checkpoint_test,tests/unit/checkpoint_test.c runtime/checkpoint/seen.c $(addprefix runtime/,state.c process.c sweep.c message.c) \
 	$(CHECKPOINT_TESTED),-lcmocka $(RUNTIME_LIBS)))
 $(O)/tests/checkpoint_test: $(O)/lib/libcgroups.a
 UNIT_TESTS += $(O)/tests/checkpoint_test

@@ -7,6 +7,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "runtime/cleanup.h"
+
 /* Room for descriptors, aligned as the kernel wants it. */
 union rights {
 	struct cmsghdr align;
@@ -78,4 +80,12 @@ bool message_peer_is_root(int socket)
 	socklen_t size = sizeof who;
 
 	return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == 0;
+}
+
+bool message_somebody_listens(const struct sockaddr_un *address)
+{
+	auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	/* EAGAIN: somebody listens and has a long queue. */
+	return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
 }

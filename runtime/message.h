@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #define MESSAGE_FDS 16
 
@@ -19,5 +20,8 @@ ssize_t message_receive(int socket, void *bytes, size_t size, int *fds, unsigned
 
 /* Who connected, as the kernel noted it then. */
 bool message_peer_is_root(int socket);
+
+/* Is there a process behind a socket's path? */
+bool message_somebody_listens(const struct sockaddr_un *address);
 
 #endif

@@ -10,12 +10,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
+#include "runtime/message.h"
 #include "runtime/quantity.h"
 #include "runtime/spec_json.h"
 #include "runtime/sweep.h"
@@ -800,6 +802,14 @@ static bool any_lives(void)
 	return lives;
 }
 
+static bool switch_lives(const char *run_path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	return (size_t)snprintf(address.sun_path, sizeof address.sun_path, "%s/" EUROPA_SWITCH_SOCKET, run_path) < sizeof address.sun_path &&
+	       message_somebody_listens(&address);
+}
+
 void state_forget_switch(void)
 {
 	auto_close int run = -1, lock = -1;
@@ -809,9 +819,9 @@ void state_forget_switch(void)
 	run = open_run_dir(path, &ignored);
 	if (run < 0)
 		return;
-	/* A switch holds this lock as long as it lives, and who starts one takes it first. */
+	/* Who starts a switch takes this lock first, and a switch that is about to end does. */
 	lock = openat(run, "switch.lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0 || any_lives())
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0 || switch_lives(path) || any_lives())
 		return;
 	/* The pairs of all vNICs end in this network namespace, and go with it. */
 	strcat(path, "/netns/switch");

@@ -355,14 +355,6 @@ static int socket_address(const char *run_dir, struct sockaddr_un *address, stru
 	return 0;
 }
 
-static bool somebody_listens(const struct sockaddr_un *address)
-{
-	auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	/* EAGAIN: somebody listens and has a long queue. */
-	return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
-}
-
 int control_lock(const char *run_dir, bool wait, struct error *e)
 {
 	char path[4096];
@@ -388,7 +380,7 @@ int control_listen(const char *run_dir, struct error *e)
 	r = socket_address(run_dir, &address, e);
 	if (r < 0)
 		return r;
-	if (somebody_listens(&address))
+	if (message_somebody_listens(&address))
 		return fail(e, EADDRINUSE, "a switch serves \"%s\" already", run_dir);
 	unlink(address.sun_path);
 	if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 128) < 0)

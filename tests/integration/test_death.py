@@ -4,12 +4,14 @@ Whoever dies, and however: a VR, its supervisor, the switch. Nothing is left, no
 
 Every slot has an owner at any time. `census` is the sum: what the switch holds and what the VR holds make up the pool.
 """
+import json
 import os
 import random
 import signal
 import time
 
-from conftest import BUILD, IMAGES, VR, Routed, process_alive, process_name, wait_for
+import pytest
+from conftest import BUILD, IMAGES, SWITCH, VR, Routed, process_alive, process_name, wait_for
 
 
 class Load:
@@ -107,6 +109,19 @@ def test_killed_at_random_under_load_a_hundred_times(europa, a, b):
         europa.vrs.remove(vr)
     wait_for(lambda: a.ping("10.0.1.2", 5), "pings to pass")
     all_slots_accounted(bystander.vr)
+
+
+@pytest.mark.skipif(SWITCH == "kmod", reason="is about europad")
+def test_a_switch_that_had_no_vr_for_a_while_is_taken_over_as_well(europa):
+    """europad --keep has a VR, none, and another one; then it is killed. Its successor finds the devices where they were."""
+    europa.home.popen(BUILD / "bin" / "europad", "--keep", "--foreground", env=europa.env)
+    wait_for((europa.run_dir / "switch.sock").exists, "europad to listen")
+    europa.start("nullfwd", "--vnics", 1).kill()
+    vr = europa.start("nullfwd", "--vnics", 1)
+    (device,) = json.loads(europa.home.ip("-j", "link", "show", vr.device(0)).stdout)
+    europa.end_switch()
+    wait_for(lambda: vr.stat()["switch"]["epoch"] == 2 and vr.stat()["switch"]["status"] == "attached", "another switch")
+    assert json.loads(europa.home.ip("-j", "link", "show", vr.device(0)).stdout)[0]["ifindex"] == device["ifindex"]
 
 
 def test_the_switch_killed_under_load_comes_back(routed):
