@@ -1,8 +1,8 @@
 # The europa binary: every command is one file beside the library's files.
 include runtime/seccomp/build.mk
-# engine/rules.c: what a filter compiles to is handed to the kernel module.
+# engine/rules.c: what a filter compiles to is handed to the kernel module. engine/netlink.c: how rtnetlink is asked.
 # core/vr.c: a region that is restored is laid out as a switch would.
-RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c runtime/checkpoint/*.c)) runtime/engine/rules.c kmod/core/layout.c $(addprefix kmod/core/,vr.c pool.c check.c)
+RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c runtime/checkpoint/*.c)) $(addprefix runtime/engine/,rules.c netlink.c) kmod/core/layout.c $(addprefix kmod/core/,vr.c pool.c check.c)
 RUNTIME_LIBS    := -lcap -lseccomp -lcgroup -ljansson -lmnl -lnettle
 $(eval $(call program,bin/europa,$(RUNTIME_SOURCES),$(RUNTIME_LIBS)))
 $(O)/bin/europa: $(O)/lib/libcgroups.a
@@ -39,10 +39,10 @@ UNIT_TESTS += $(addprefix $(O)/tests/,image_test seccomp_test)
 $(eval $(call fuzzer,image_fuzz,tests/fuzz/image_fuzz.c $(IMAGE_TESTED),-ljansson -lcap))
 
 # Checkpoints, which may come from anywhere.
-CHECKPOINT_TESTED := $(addprefix runtime/checkpoint/,manifest.c packets.c handover.c network.c store.c criu_image.c) \
+CHECKPOINT_TESTED := $(addprefix runtime/checkpoint/,manifest.c packets.c handover.c network_json.c store.c criu_image.c) \
                      $(addprefix runtime/,spec_json.c spec.c region.c tree.c quantity.c error.c) kmod/core/layout.c $(addprefix kmod/core/,vr.c rx.c tx.c pool.c check.c)
-$(eval $(call program,tests/checkpoint_test,tests/unit/checkpoint_test.c runtime/checkpoint/seen.c $(addprefix runtime/,state.c process.c sweep.c message.c) \
-	$(CHECKPOINT_TESTED),-lcmocka $(RUNTIME_LIBS)))
+$(eval $(call program,tests/checkpoint_test,tests/unit/checkpoint_test.c $(addprefix runtime/checkpoint/,seen.c network.c owned.c) \
+	$(addprefix runtime/,state.c process.c sweep.c message.c engine/netlink.c) $(CHECKPOINT_TESTED),-Xlinker --wrap=mnl_socket_recvfrom -lcmocka $(RUNTIME_LIBS)))
 $(O)/tests/checkpoint_test: $(O)/lib/libcgroups.a
 UNIT_TESTS += $(O)/tests/checkpoint_test
 $(eval $(call fuzzer,checkpoint_manifest_fuzz,tests/fuzz/checkpoint_manifest_fuzz.c $(CHECKPOINT_TESTED),$(RUNTIME_LIBS)))

@@ -8,9 +8,12 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 struct error;
+struct mnl_socket;
 struct vr_state;
 
 #define NETWORK_NAME_MAX 64        /* of a named network namespace */
@@ -44,6 +47,8 @@ struct network {
 
 /* Looks where the supervisor is, then in every named namespace. A device that is nowhere is not known; that is no error. */
 int network_note(const struct vr_state *state, unsigned vnic, struct network *network, struct error *e);
+/* The addresses and routes of a device, asked for over a socket of the network namespace where it is. */
+int network_read(struct network *network, struct mnl_socket *nl, uint32_t ifindex, struct error *e);
 
 /*
  * The device, which is where the calling process is, is put where it was and gets what it had. `device`: its name now; netns: where to
@@ -56,6 +61,10 @@ json_t *network_json(const struct network *network);
 int network_parse(json_t *json, struct network *network, struct error *e);
 void network_release(struct network *network);
 
+static inline size_t network_address_bytes(uint8_t family)
+{
+	return family == AF_INET ? 4 : 16;
+}
 /* A file's name, and so no path. */
 bool network_is_netns_name(const char *name);
 

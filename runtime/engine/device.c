@@ -26,7 +26,6 @@
 #include "runtime/engine/port.h"
 
 #define CLAIM_MS       10000    /* a VR whose switch was killed comes back within this */
-#define ALIAS          "europa %s %u"
 #define ALIAS_MAX      (sizeof ((struct link_info *)0)->alias)
 
 struct leftover {
@@ -130,13 +129,15 @@ static int remember_leftover(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
+static void forget_leftovers(void *data)
+{
+	((struct devices *)data)->nleftovers = 0;
+}
+
 static int find_leftovers(struct devices *d, struct error *e)
 {
-	char bytes[NETLINK_BYTES];
-	struct nlmsghdr *h = netlink_link(bytes, RTM_GETLINK, NLM_F_DUMP, 0);
-	int r;
+	int r = netlink_dump(d->requests, RTM_GETLINK, sizeof(struct ifinfomsg), remember_leftover, forget_leftovers, d);
 
-	r = netlink_ask(d->requests, h, remember_leftover, d);
 	if (r < 0)
 		return fail(e, -r, "cannot list the switch's devices");
 	d->due_ms = now_ms() + CLAIM_MS;
@@ -168,7 +169,7 @@ static int claim(struct devices *d, const char *name, unsigned vnic)
 	char alias[ALIAS_MAX];
 	unsigned i;
 
-	snprintf(alias, sizeof alias, ALIAS, name, vnic);
+	snprintf(alias, sizeof alias, DEVICE_ALIAS, name, vnic);
 	for (i = 0; i < d->nleftovers; i++) {
 		if (!strcmp(d->leftovers[i].alias, alias)) {
 			int ifindex = d->leftovers[i].ifindex;
@@ -280,7 +281,7 @@ static struct nlmsghdr *put_owner(void *bytes, const struct member *m, const str
 	info->ifi_flags = info->ifi_change = IFF_UP | IFF_NOARP;
 	mnl_attr_put_strz(h, IFLA_IFNAME, name);
 	mnl_attr_put_u32(h, IFLA_GROUP, m->group);
-	snprintf(alias, sizeof alias, ALIAS, m->name, a->vnic);
+	snprintf(alias, sizeof alias, DEVICE_ALIAS, m->name, a->vnic);
 	mnl_attr_put_strz(h, IFLA_IFALIAS, alias);
 	return h;
 }

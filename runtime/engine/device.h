@@ -13,6 +13,9 @@
 #include <linux/europa.h>
 #include <stdbool.h>
 
+/* Of the switch's end: the VR's name and the vNIC's number. */
+#define DEVICE_ALIAS "europa %s %u"
+
 struct devices;
 struct engine;
 struct error;

@@ -12,6 +12,7 @@
 #include "runtime/error.h"
 
 #define EVENT_BUFFER (4 << 20)
+#define DUMP_TRIES   100
 
 struct mnl_socket *netlink_open(unsigned groups, struct error *e)
 {
@@ -32,22 +33,40 @@ struct mnl_socket *netlink_open(unsigned groups, struct error *e)
 	return nl;
 }
 
-struct nlmsghdr *netlink_link(void *bytes, unsigned type, unsigned flags, int ifindex)
+struct nlmsghdr *netlink_request(void *bytes, unsigned type, unsigned flags)
 {
 	static unsigned seq;
 	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
-	struct ifinfomsg *info;
 
 	h->nlmsg_type = type;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
 	h->nlmsg_seq = ++seq;
-	info = mnl_nlmsg_put_extra_header(h, sizeof *info);
+	return h;
+}
+
+struct nlmsghdr *netlink_link(void *bytes, unsigned type, unsigned flags, int ifindex)
+{
+	struct nlmsghdr *h = netlink_request(bytes, type, flags);
+	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(h, sizeof *info);
+
 	info->ifi_family = AF_UNSPEC;
 	info->ifi_index = ifindex;
 	return h;
 }
 
-static int read_ack(struct mnl_socket *nl, mnl_cb_t each, void *data, bool *dump_done)
+/* What there is changed while the kernel told it. Read to its end all the same, or that would be taken for the next question's answer. */
+static bool was_interrupted(void *bytes, int n)
+{
+	bool interrupted = false;
+
+	for (struct nlmsghdr *h = bytes; mnl_nlmsg_ok(h, n); h = mnl_nlmsg_next(h, &n)) {
+		interrupted |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+		h->nlmsg_flags &= ~NLM_F_DUMP_INTR;
+	}
+	return interrupted;
+}
+
+static int read_ack(struct mnl_socket *nl, mnl_cb_t each, void *data, bool *dump_done, bool *interrupted)
 {
 	char bytes[32768];
 	ssize_t n = mnl_socket_recvfrom(nl, bytes, sizeof bytes);
@@ -55,6 +74,7 @@ static int read_ack(struct mnl_socket *nl, mnl_cb_t each, void *data, bool *dump
 
 	if (n < 0)
 		return -errno;
+	*interrupted |= was_interrupted(bytes, (int)n);
 	r = mnl_cb_run(bytes, n, 0, 0, each, data);
 	*dump_done = r == MNL_CB_STOP;
 	return r < 0 ? -errno : 0;
@@ -62,13 +82,13 @@ static int read_ack(struct mnl_socket *nl, mnl_cb_t each, void *data, bool *dump
 
 int netlink_send(struct mnl_socket *nl, void *bytes, size_t size, unsigned n)
 {
-	bool acked = false;
+	bool acked = false, interrupted = false;
 	int r, first = 0;
 
 	if (mnl_socket_sendto(nl, bytes, size) < 0)
 		return -errno;
 	while (n--) {
-		r = read_ack(nl, NULL, NULL, &acked);
+		r = read_ack(nl, NULL, NULL, &acked, &interrupted);
 		if (r < 0 && !first)
 			first = r;
 	}
@@ -77,17 +97,42 @@ int netlink_send(struct mnl_socket *nl, void *bytes, size_t size, unsigned n)
 
 int netlink_ask(struct mnl_socket *nl, struct nlmsghdr *h, mnl_cb_t each, void *data)
 {
-	bool done = false;
+	bool done = false, interrupted = false;
 	int r = 0;
 
 	if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
 		return -errno;
 	while (!done && r == 0)
-		r = read_ack(nl, each, data, &done);
+		r = read_ack(nl, each, data, &done, &interrupted);
+	return r ?: interrupted ? -EINTR : 0;
+}
+
+int netlink_dump(struct mnl_socket *nl, unsigned type, size_t header, mnl_cb_t each, void (*forget)(void *data), void *data)
+{
+	int r = -EINTR;
+
+	for (unsigned tries = 0; r == -EINTR && tries < DUMP_TRIES; tries++) {
+		char bytes[NETLINK_BYTES];
+		struct nlmsghdr *h = netlink_request(bytes, type, NLM_F_DUMP);
+
+		if (tries && forget)
+			forget(data);
+		mnl_nlmsg_put_extra_header(h, header);
+		r = netlink_ask(nl, h, each, data);
+	}
 	return r;
 }
 
 /* ---- links ---- */
+
+static int kind_attribute(const struct nlattr *a, void *data)
+{
+	struct link_info *link = data;
+
+	if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
+		snprintf(link->kind, sizeof link->kind, "%s", mnl_attr_get_str(a));
+	return MNL_CB_OK;
+}
 
 static int link_attribute(const struct nlattr *a, void *data)
 {
@@ -102,6 +147,19 @@ static int link_attribute(const struct nlattr *a, void *data)
 		break;
 	case IFLA_MTU:
 		link->mtu = mnl_attr_get_u32(a);
+		break;
+	case IFLA_MASTER:
+		link->master = (int)mnl_attr_get_u32(a);
+		break;
+	case IFLA_LINK:
+		link->peer = (int)mnl_attr_get_u32(a);
+		break;
+	case IFLA_ADDRESS:
+		if (mnl_attr_get_payload_len(a) == sizeof link->mac)
+			memcpy(link->mac, mnl_attr_get_payload(a), sizeof link->mac);
+		break;
+	case IFLA_LINKINFO:
+		mnl_attr_parse_nested(a, kind_attribute, link);
 		break;
 	}
 	return MNL_CB_OK;
@@ -155,5 +213,5 @@ void link_events(struct mnl_socket *events, struct mnl_socket *fresh, mnl_cb_t e
 		mnl_cb_run(bytes, n, 0, 0, each, data);
 	}
 	if (lost)
-		netlink_ask(fresh, netlink_link(bytes, RTM_GETLINK, NLM_F_DUMP, 0), each, data);
+		netlink_dump(fresh, RTM_GETLINK, sizeof(struct ifinfomsg), each, NULL, data);
 }

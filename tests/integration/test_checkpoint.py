@@ -232,6 +232,20 @@ def test_packets_in_flight_arrive_in_order(europa, a, b, tmp_path):
         home.ip("link", "del", "br0")
 
 
+def test_a_device_is_known_by_more_than_its_name(routed, tmp_path):
+    """Somebody else's has the name where the VR was started: its addresses are not the VR's."""
+    home = routed.europa.home
+    home.ip("link", "add", routed.left, "type", "veth", "peer", "name", "stranger")
+    try:
+        home.ip("address", "add", "192.0.2.1/24", "dev", routed.left)
+        checkpoint(routed.vr, tmp_path / "saved", "--leave-running")
+    finally:
+        home.ip("link", "del", routed.left)
+    (left, right) = json.loads((tmp_path / "saved" / "manifest.json").read_text())["network"]
+    assert (left["netns"], right["netns"]) == (routed.a.name, routed.b.name)
+    assert [a["address"] for a in left["addresses"]] == ["10.0.0.2/24"]
+
+
 class Sequence:
     """UDP datagrams with numbers from one host to another, as fast as asked for, and when each was sent."""
 

@@ -2,6 +2,7 @@
 /* A checkpoint's files: what was saved comes back, whatever else is refused, and every flipped bit is seen. */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/checkpoint/packets.h"
 #include "runtime/checkpoint/seen.h"
+#include "runtime/engine/netlink.h"
 #include "runtime/error.h"
 #include "runtime/region.h"
 
@@ -513,6 +515,54 @@ static void a_directory_that_others_may_enter_is_not_ours(void **state)
 	close(made);
 }
 
+/* ---- a host whose addresses change while it is asked ---- */
+
+static unsigned interruptions;
+
+ssize_t __real_mnl_socket_recvfrom(const struct mnl_socket *nl, void *bytes, size_t size);
+ssize_t __wrap_mnl_socket_recvfrom(const struct mnl_socket *nl, void *bytes, size_t size);
+ssize_t __wrap_mnl_socket_recvfrom(const struct mnl_socket *nl, void *bytes, size_t size)
+{
+	ssize_t n = __real_mnl_socket_recvfrom(nl, bytes, size);
+	int left = (int)n;
+	struct nlmsghdr *h = bytes, *last = NULL;
+
+	for (; interruptions && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+		last = h;
+	if (last) {
+		last->nlmsg_flags |= NLM_F_DUMP_INTR;
+		interruptions--;
+	}
+	return n;
+}
+
+static void what_changed_while_it_was_read_is_read_again(void **state)
+{
+	struct network quiet = { .device = "lo" }, changing = { .device = "lo" };
+	struct error e = { 0 };
+	struct mnl_socket *nl = netlink_open(0, &e);
+	uint32_t lo = if_nametoindex("lo");
+
+	assert_non_null(nl);
+	assert_int_equal(network_read(&quiet, nl, lo, &e), 0);
+	assert_true(quiet.naddresses > 0);
+	interruptions = 3;
+	assert_int_equal(network_read(&changing, nl, lo, &e), 0);
+	assert_int_equal(interruptions, 0);
+	assert_int_equal(changing.naddresses, quiet.naddresses);
+	assert_int_equal(changing.nroutes, quiet.nroutes);
+	assert_memory_equal(changing.addresses, quiet.addresses, quiet.naddresses * sizeof *quiet.addresses);
+
+	interruptions = 1000000;
+	assert_int_equal(network_read(&changing, nl, lo, &e), -EINTR);
+	assert_non_null(strstr(e.text, "addresses and routes of \"lo\""));
+	interruptions = 0;
+	assert_int_equal(network_read(&changing, nl, lo, &e), 0);
+	network_release(&quiet);
+	network_release(&changing);
+	mnl_socket_close(nl);
+}
+
 static int open_directory(void **state)
 {
 	if (!mkdtemp(directory))
@@ -543,6 +593,7 @@ int main(void)
 		cmocka_unit_test(a_state_that_cannot_be_is_refused),
 		cmocka_unit_test(packets_are_the_first_ones_once),
 		cmocka_unit_test(a_directory_that_others_may_enter_is_not_ours),
+		cmocka_unit_test(what_changed_while_it_was_read_is_read_again),
 	};
 
 	return cmocka_run_group_tests(tests, open_directory, remove_directory);
