@@ -17,7 +17,8 @@ INSTALL += 755:$(O)/bin/europa:$(BINDIR)/europa
 INSTALL_LINKS += $(COMMANDS:%=europa:$(BINDIR)/europa-%)
 
 $(eval $(call program,tests/message_test,tests/unit/message_test.c runtime/message.c,-lcmocka))
-UNIT_TESTS += $(O)/tests/message_test
+$(eval $(call program,tests/logfile_test,tests/unit/logfile_test.c runtime/logfile.c runtime/logtimes.c runtime/error.c,-Xlinker --wrap=clock_gettime -lcmocka))
+UNIT_TESTS += $(O)/tests/message_test $(O)/tests/logfile_test
 
 # What a user writes and what is kept of it, tested and fuzzed apart from the rest.
 QUANTITY_TESTED := runtime/quantity.c

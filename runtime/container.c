@@ -683,7 +683,7 @@ int container_start(struct container *c, struct vr_spec *spec, struct restored *
 
 	*c = (struct container){
 		.spec = spec, .restored = restored, .checkpoint = CHECKPOINT_SERVER_NONE,
-		.lock = -1, .log = { .fd = -1 }, .log_read = -1, .log_write = -1, .backend = { .fd = -1, .netns = -1 },
+		.lock = -1, .log = LOGFILE_NONE, .log_read = -1, .log_write = -1, .backend = { .fd = -1, .netns = -1 },
 		.init_image = -1, .handshake = { -1, -1 }, .pidfd = -1,
 	};
 	err = climb(c, e);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/cleanup.h"
 #include "runtime/error.h"
 
 static int create(const char *path)
@@ -28,15 +29,19 @@ int logfile_open(struct logfile *log, const char *path, struct error *e)
 {
 	char before[PATH_MAX];
 
-	*log = (struct logfile){ .path = strdup(path), .fd = -1 };
+	*log = (struct logfile)LOGFILE_NONE;
+	log->path = strdup(path);
 	if (!log->path)
 		return fail(e, ENOMEM, "log \"%s\"", path);
-	if (strlen(path) > PATH_MAX - 3)
+	if (strlen(path) >= PATH_MAX - sizeof ".times")
 		return fail(e, ENAMETOOLONG, "log \"%s\"", path);
 	older(log, before);
 	unlink(before);
 	log->fd = create(path);
-	return log->fd < 0 ? fail(e, errno, "log \"%s\"", path) : 0;
+	if (log->fd < 0)
+		return fail(e, errno, "log \"%s\"", path);
+	logtimes_begin(&log->times, path, log->fd);
+	return 0;
 }
 
 static void rotate(struct logfile *log)
@@ -53,12 +58,13 @@ static void rotate(struct logfile *log)
 	close(log->fd);
 	log->fd = fd;
 	log->size = 0;
+	logtimes_begin(&log->times, log->path, fd);
 }
 
 void logfile_write(struct logfile *log, const char *text, size_t length)
 {
 	while (length && log->fd >= 0) {
-		size_t room = log->size < LOGFILE_SIZE ? LOGFILE_SIZE - log->size : 0;
+		size_t room = log->size < LOGFILE_SIZE && !logtimes_full(&log->times) ? LOGFILE_SIZE - log->size : 0;
 		ssize_t put;
 
 		if (!room) {
@@ -67,6 +73,7 @@ void logfile_write(struct logfile *log, const char *text, size_t length)
 				return;         /* there is no new file, and the old one is full */
 			continue;
 		}
+		logtimes_note(&log->times, log->size);
 		put = write(log->fd, text, length < room ? length : room);
 		if (put <= 0)
 			return;
@@ -78,10 +85,10 @@ void logfile_write(struct logfile *log, const char *text, size_t length)
 
 void logfile_close(struct logfile *log)
 {
-	if (log->fd >= 0)
-		close(log->fd);
+	close_fd(&log->fd);
+	logtimes_close(&log->times);
 	free(log->path);
-	*log = (struct logfile){ .fd = -1 };
+	*log = (struct logfile)LOGFILE_NONE;
 }
 
 void logfile_remove(struct logfile *log)
@@ -92,6 +99,7 @@ void logfile_remove(struct logfile *log)
 		older(log, before);
 		unlink(log->path);
 		unlink(before);
+		logtimes_remove(log->path);
 	}
 	logfile_close(log);
 }

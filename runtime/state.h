@@ -7,7 +7,7 @@
  *	    NAME/spec.json            what it was started with, for europa-inspect
  *	    NAME/config               what --config named where it was checkpointed, of a restored VR
  *	    NAME/supervisor.sock      where europa-checkpoint finds the supervisor
- *	    NAME/log, NAME/log.1      what the data plane printed (detached VRs)
+ *	    NAME/log, NAME/log.1      what the data plane printed (detached VRs), and NAME/log.times when
  *	    NAME/uids                 its range of host uids
  *	    NAME/lock                 flock()ed by whoever changes the directory
  *	    .restored/ID              the checkpoints whose packets have been forwarded here

@@ -518,6 +518,44 @@ def test_logs_follow_over_a_rotation_until_the_end(europa):
     assert child.returncode == 0
 
 
+def write_log(log, text, *times):
+    """As the supervisor does it: times are (offset, seconds) pairs."""
+    fresh = log.with_name("fresh")
+    fresh.write_text(text)
+    log.with_name("log.times").write_bytes(struct.pack("=Qq", fresh.stat().st_ino, 0) +
+                                           b"".join(struct.pack("=Qq", offset, seconds * 10**9 + 5) for offset, seconds in times))
+    fresh.rename(log)
+
+
+def test_logs_tell_when_a_line_was_printed(europa):
+    """Begun, that is: what comes later of a line, or after the log was put aside in the midst of one, changes nothing."""
+    vr = europa.start("nullfwd")
+    log = state_dir(europa, vr) / "log"
+    wait_for(log.exists, "the log")
+    write_log(log, "one\ntwo\nth", (0, 0), (6, 1), (8, 86400))
+    zero, day = "1970-01-01T00:00:00.000000005Z", "1970-01-02T00:00:00.000000005Z"
+    assert europa("logs", "-t", vr.name).stdout == f"{zero} one\n{zero} two\n{day} th"
+    assert europa("logs", "--timestamps", "--tail", 2, vr.name).stdout == f"{zero} two\n{day} th"
+    assert europa("logs", vr.name).stdout == "one\ntwo\nth"
+    child = europa.popen("logs", "-ft", "--tail", 1, vr.name)
+    assert child.stdout.read(len(day) + 3) == f"{day} th"
+    write_log(log, "ree\nfour\n", (0, 5), (4, 86400))
+    assert child.stdout.readline() == "ree\n"
+    assert child.stdout.readline() == f"{day} four\n"
+    europa("kill", vr.name)
+    wait_for(lambda: child.poll() is not None, "it to end")
+    assert child.returncode == 0
+
+
+def test_logs_without_times_say_so(europa):
+    vr = europa.start("nullfwd")
+    log = state_dir(europa, vr) / "log"
+    wait_for(log.exists, "the log")
+    log.with_name("log.times").unlink()
+    done = europa("logs", "-t", vr.name, check=False)
+    assert done.returncode == 1 and done.stderr == f'europa-logs: of the log "{log}" it is not known when what was printed\n'
+
+
 def test_a_terminal_is_not_at_the_data_planes_mercy(europa):
     vr = europa.start("nullfwd")
     log = state_dir(europa, vr) / "log"

@@ -186,6 +186,15 @@ def test_the_log_is_of_limited_size(europa, box, image):
     assert log.read_text().splitlines()[-1].startswith("line 49999 ")
 
 
+def test_every_line_of_the_log_has_a_time(europa, box, image):
+    vr = box.start(image("/probe", "print", "50000"))
+    wait_for(lambda: vr.state()["status"] == "exited", "the end")
+    lines = europa("logs", vr.name).stdout.splitlines()
+    stamped = europa("logs", "-t", vr.name).stdout.splitlines()
+    assert [line.split(" ", 1)[1] for line in stamped] == lines
+    assert not [line for line in stamped if not re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ", line)]
+
+
 def test_a_log_directory_of_ones_own(europa, box, image, tmp_path):
     vr = box.start(image("/probe", "print"), "--log-dir", tmp_path)
     wait_for(lambda: vr.state()["status"] == "exited", "the end")
