@@ -3,7 +3,7 @@
  * A generator of UDP packets of one size, faster than any router beside it.
  *
  *	udpgen --device DEV --to MAC --dst ADDRESS [--src ADDRESS] [--size BYTES] [--rate PPS] [--count N] [--seconds S]
- *	       [--cpu N] [--xdp | --qdisc] [--sequence]
+ *	       [--cpu N] [--xdp [--targets FILE] | --qdisc] [--sequence]
  *
  * By default frames go out by a packet socket, in batches of sendmmsg: works everywhere, but each frame costs the
  * generator's CPU an sk_buff, about as much as forwarding one.
@@ -11,6 +11,9 @@
  * With --xdp they go out as XDP frames (BPF_PROG_TEST_RUN with live frames): the device's other end builds the sk_buff, as the
  * driver of a real NIC would on the router's CPU, and the generator costs next to nothing. The other end of a veth must have
  * NAPI for that (`ethtool -K DEV gro on`).
+ *
+ * --targets FILE has many destinations instead of one, a line each: DEVICE MAC ADDRESS. Each frame goes to the next one, and after the last
+ * comes the first. All devices are in this network namespace.
  *
  * --pin-drop PATH does something else: it pins a tc program that drops everything at PATH (on a bpffs), for the sink's device:
  *
@@ -33,6 +36,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,8 +54,25 @@
 #define HEADERS   (14 + 20 + 8)
 #define MAX_SIZE  1514
 
+/* 2^18 of them are 4 MiB, more than which some kernels have no map for. */
+#define MAX_TARGETS (1u << 18)
+
+/* What a frame's headers say that is not the same in all of them, as the XDP program reads it. */
+struct target {
+	uint8_t mac[6];
+	uint16_t checksum;              /* of the IP header; network byte order, as is dst */
+	uint32_t dst;
+	uint32_t ifindex;
+};
+
+/* What the XDP program keeps from one frame to the next. */
+struct progress {
+	uint64_t due;                   /* the kernel's clock at which the next frame is due */
+	uint64_t next;                  /* its target */
+};
+
 static struct {
-	const char *device;
+	const char *device, *targets;
 	unsigned ifindex;
 	uint8_t src_mac[6], dst_mac[6];
 	struct in_addr src, dst;
@@ -97,11 +118,21 @@ static void put16(uint8_t *p, unsigned v)
 	p[1] = (uint8_t)v;
 }
 
+static unsigned ip_checksum(const uint8_t ip[20])
+{
+	uint32_t sum = 0;
+	unsigned i;
+
+	for (i = 0; i < 20; i += 2)
+		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum & 0xffff;
+}
+
 static void make_frame(uint8_t frame[MAX_SIZE])
 {
 	uint8_t *ip = frame + 14, *udp = ip + 20;
-	uint32_t sum = 0;
-	unsigned i;
 
 	memset(frame, 0, MAX_SIZE);
 	memcpy(frame, want.dst_mac, 6);
@@ -113,11 +144,7 @@ static void make_frame(uint8_t frame[MAX_SIZE])
 	ip[9] = IPPROTO_UDP;
 	memcpy(ip + 12, &want.src, 4);
 	memcpy(ip + 16, &want.dst, 4);
-	for (i = 0; i < 20; i += 2)
-		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	put16(ip + 10, ~sum & 0xffff);
+	put16(ip + 10, ip_checksum(ip));
 	put16(udp, 9);
 	put16(udp + 2, 9);
 	put16(udp + 4, want.size - 34);
@@ -207,27 +234,98 @@ static int load(unsigned type, const struct bpf_insn *program, size_t insns)
 	return fd;
 }
 
-/* The kernel's clock at which the next frame is due. */
-static int make_clock(void)
+/* A map of one value, which a program can address by itself. */
+static int make_map(const void *value, size_t size)
 {
+	const uint32_t key = 0;
 	union bpf_attr attr;
 	int fd;
 
 	memset(&attr, 0, sizeof attr);
 	attr.map_type = BPF_MAP_TYPE_ARRAY;
-	attr.key_size = 4;
-	attr.value_size = 8;
+	attr.key_size = sizeof key;
+	attr.value_size = (uint32_t)size;
 	attr.max_entries = 1;
 	fd = bpf(BPF_MAP_CREATE, &attr);
 	if (fd < 0)
 		die("making a BPF map");
+	memset(&attr, 0, sizeof attr);
+	attr.map_fd = (uint32_t)fd;
+	attr.key = (uintptr_t)&key;
+	attr.value = (uintptr_t)value;
+	if (bpf(BPF_MAP_UPDATE_ELEM, &attr) < 0)
+		die("filling a BPF map");
 	return fd;
+}
+
+static bool parse_mac(const char *text, uint8_t mac[6])
+{
+	return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) == 6;
+}
+
+static struct target make_target(const uint8_t *frame, const uint8_t mac[6], struct in_addr dst, unsigned ifindex)
+{
+	struct target t = { .dst = dst.s_addr, .ifindex = ifindex };
+	uint8_t ip[20];
+
+	memcpy(t.mac, mac, 6);
+	memcpy(ip, frame + 14, sizeof ip);
+	memset(ip + 10, 0, 2);
+	memcpy(ip + 16, &dst, 4);
+	t.checksum = htons((uint16_t)ip_checksum(ip));
+	return t;
+}
+
+/* One line of --targets: DEVICE MAC ADDRESS. */
+static struct target parse_target(const uint8_t *frame, const char *line, unsigned number)
+{
+	static char device[IFNAMSIZ];
+	static unsigned ifindex;
+	char name[IFNAMSIZ], mac_text[18], address[16];
+	struct in_addr dst;
+	uint8_t mac[6];
+	bool whole = sscanf(line, "%15s %17s %15s", name, mac_text, address) == 3;
+
+	/* Most lines name the same device as the one before. */
+	if (whole && (!ifindex || strcmp(name, device))) {
+		ifindex = if_nametoindex(name);
+		memcpy(device, name, sizeof device);
+	}
+	if (!whole || !ifindex || !parse_mac(mac_text, mac) || !inet_aton(address, &dst)) {
+		fprintf(stderr, "udpgen: %s, line %u: \"%.*s\": expected DEVICE MAC ADDRESS\n", want.targets, number,
+			(int)strcspn(line, "\n"), line);
+		exit(2);
+	}
+	return make_target(frame, mac, dst, ifindex);
+}
+
+static unsigned read_targets(const uint8_t *frame, struct target *targets)
+{
+	FILE *file = fopen(want.targets, "r");
+	unsigned n = 0;
+	char line[80];
+
+	if (!file)
+		die(want.targets);
+	for (; n < MAX_TARGETS && fgets(line, sizeof line, file); n++)
+		targets[n] = parse_target(frame, line, n + 1);
+	if (!n || fgets(line, sizeof line, file)) {
+		fprintf(stderr, "udpgen: %s: expected 1 to %u lines\n", want.targets, MAX_TARGETS);
+		exit(2);
+	}
+	fclose(file);
+	return n;
 }
 
 #define INSN(...) (program[n++] = (struct bpf_insn){ __VA_ARGS__ })
 #define MOV(dst, src)      INSN(.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = dst, .src_reg = src)
 #define MOV_NUMBER(dst, k) INSN(.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = dst, .imm = k)
+#define ADD(dst, src)      INSN(.code = BPF_ALU64 | BPF_ADD | BPF_X, .dst_reg = dst, .src_reg = src)
 #define ADD_NUMBER(dst, k) INSN(.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = dst, .imm = k)
+#define SHIFT(dst, k)      INSN(.code = BPF_ALU64 | BPF_LSH | BPF_K, .dst_reg = dst, .imm = k)
+#define MAP_VALUE(dst, fd) (INSN(.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = dst, .src_reg = BPF_PSEUDO_MAP_VALUE, .imm = fd), n++)
+#define LOAD(width, dst, src, at)  INSN(.code = BPF_LDX | BPF_MEM | width, .dst_reg = dst, .src_reg = src, .off = at)
+#define STORE(width, dst, at, src) INSN(.code = BPF_STX | BPF_MEM | width, .dst_reg = dst, .off = at, .src_reg = src)
 #define CALL(function)     INSN(.code = BPF_JMP | BPF_CALL, .imm = function)
 #define EXIT()             INSN(.code = BPF_JMP | BPF_EXIT)
 
@@ -235,22 +333,23 @@ static int make_clock(void)
  * The kernel runs this as fast as it can; with a rate, it drops frames that are not due yet:
  *
  *	now = ktime; if (now < due) return XDP_DROP; due += interval; if (due < now - 1 ms) due = now;
+ *	target = targets[next < ntargets ? next : next = 0]; next++;
  *
- * Then it writes the headers and returns bpf_redirect(ifindex, 0). They are written each time because the pages go round: a
- * frame would else start with the MAC addresses and the TTL that the router gave it on its last trip.
+ * Then it writes the headers, among them what the target says, and returns bpf_redirect(target->ifindex, 0). They are written each time
+ * because the pages go round: a frame would else start with the MAC addresses and the TTL that the router gave it on its last trip.
  */
-static int load_redirect(const uint8_t *frame)
+static int load_redirect(const uint8_t *frame, const struct target *targets, unsigned ntargets)
 {
-	struct bpf_insn program[64] = { 0 };
+	struct bpf_insn program[80] = { 0 };
 	unsigned n = 0;
 	int i;
 
+	_Static_assert(sizeof *targets == 1 << 4, "the program shifts by 4");
 	MOV(BPF_REG_6, BPF_REG_1);
+	MAP_VALUE(BPF_REG_7, make_map(&(struct progress){ 0 }, sizeof(struct progress)));
 	if (want.rate) {
 		CALL(BPF_FUNC_ktime_get_ns);
-		INSN(.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_7, .src_reg = BPF_PSEUDO_MAP_VALUE, .imm = make_clock());
-		n++;
-		INSN(.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_7);
+		LOAD(BPF_DW, BPF_REG_1, BPF_REG_7, offsetof(struct progress, due));
 		INSN(.code = BPF_JMP | BPF_JGE | BPF_X, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_1, .off = 2);
 		MOV_NUMBER(BPF_REG_0, XDP_DROP);
 		EXIT();
@@ -259,18 +358,35 @@ static int load_redirect(const uint8_t *frame)
 		ADD_NUMBER(BPF_REG_2, -1000000);
 		INSN(.code = BPF_JMP | BPF_JGE | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_2, .off = 1);
 		MOV(BPF_REG_1, BPF_REG_0);
-		INSN(.code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_7, .src_reg = BPF_REG_1);
+		STORE(BPF_DW, BPF_REG_7, offsetof(struct progress, due), BPF_REG_1);
 	}
-	INSN(.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_6, .off = 0);     /* data */
-	INSN(.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_6, .off = 4);     /* data_end */
+	LOAD(BPF_DW, BPF_REG_8, BPF_REG_7, offsetof(struct progress, next));
+	INSN(.code = BPF_JMP | BPF_JLT | BPF_K, .dst_reg = BPF_REG_8, .imm = (int)ntargets, .off = 1);
+	MOV_NUMBER(BPF_REG_8, 0);
+	MOV(BPF_REG_1, BPF_REG_8);
+	ADD_NUMBER(BPF_REG_1, 1);
+	STORE(BPF_DW, BPF_REG_7, offsetof(struct progress, next), BPF_REG_1);
+	SHIFT(BPF_REG_8, 4);
+	MAP_VALUE(BPF_REG_9, make_map(targets, ntargets * sizeof *targets));
+	ADD(BPF_REG_9, BPF_REG_8);
+	LOAD(BPF_W, BPF_REG_2, BPF_REG_6, offsetof(struct xdp_md, data));
+	LOAD(BPF_W, BPF_REG_3, BPF_REG_6, offsetof(struct xdp_md, data_end));
 	MOV(BPF_REG_4, BPF_REG_2);
 	ADD_NUMBER(BPF_REG_4, (HEADERS + 3) & ~3);
-	INSN(.code = BPF_JMP | BPF_JGT | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_3, .off = (HEADERS + 3) / 4);
+	INSN(.code = BPF_JMP | BPF_JGT | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_3, .off = (HEADERS + 3) / 4 + 8);
 	for (i = 0; i < HEADERS; i += 4) {
 		INSN(.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .off = (short)i);
 		memcpy(&program[n - 1].imm, frame + i, 4);
 	}
-	MOV_NUMBER(BPF_REG_1, (int)want.ifindex);
+	LOAD(BPF_W, BPF_REG_1, BPF_REG_9, offsetof(struct target, mac));
+	STORE(BPF_W, BPF_REG_2, 0, BPF_REG_1);
+	LOAD(BPF_H, BPF_REG_1, BPF_REG_9, offsetof(struct target, mac) + 4);
+	STORE(BPF_H, BPF_REG_2, 4, BPF_REG_1);
+	LOAD(BPF_H, BPF_REG_1, BPF_REG_9, offsetof(struct target, checksum));
+	STORE(BPF_H, BPF_REG_2, 14 + 10, BPF_REG_1);
+	LOAD(BPF_W, BPF_REG_1, BPF_REG_9, offsetof(struct target, dst));
+	STORE(BPF_W, BPF_REG_2, 14 + 16, BPF_REG_1);
+	LOAD(BPF_W, BPF_REG_1, BPF_REG_9, offsetof(struct target, ifindex));
 	MOV_NUMBER(BPF_REG_2, 0);
 	CALL(BPF_FUNC_redirect);
 	EXIT();
@@ -302,10 +418,16 @@ static void by_xdp(const uint8_t *frame)
 {
 	struct itimerval alarm_clock = { .it_value = { (time_t)want.seconds, (suseconds_t)(want.seconds * 1e6) % 1000000 } };
 	struct xdp_md context = { .data_end = want.size };
+	static struct target targets[MAX_TARGETS];
+	unsigned ntargets = 1;
 	union bpf_attr attr;
 
+	if (want.targets)
+		ntargets = read_targets(frame, targets);
+	else
+		targets[0] = make_target(frame, want.dst_mac, want.dst, want.ifindex);
 	memset(&attr, 0, sizeof attr);
-	attr.test.prog_fd = (uint32_t)load_redirect(frame);
+	attr.test.prog_fd = (uint32_t)load_redirect(frame, targets, ntargets);
 	attr.test.data_in = (uintptr_t)frame;
 	attr.test.data_size_in = want.size;
 	attr.test.ctx_in = (uintptr_t)&context;
@@ -337,7 +459,8 @@ static void parse(int argc, char **argv)
 	static const struct option options[] = {
 		{ "device", 1, 0, 'd' }, { "to", 1, 0, 't' }, { "dst", 1, 0, 'D' }, { "src", 1, 0, 'S' }, { "size", 1, 0, 's' },
 		{ "rate", 1, 0, 'r' }, { "count", 1, 0, 'n' }, { "seconds", 1, 0, 'T' }, { "cpu", 1, 0, 'c' }, { "xdp", 0, 0, 'x' },
-		{ "sequence", 0, 0, 'q' }, { "qdisc", 0, 0, 'Q' }, { "pin-drop", 1, 0, 'p' }, { 0 }
+		{ "sequence", 0, 0, 'q' }, { "qdisc", 0, 0, 'Q' }, { "targets", 1, 0, 'f' },
+		{ "pin-drop", 1, 0, 'p' }, { 0 }
 	};
 	int c;
 
@@ -346,8 +469,7 @@ static void parse(int argc, char **argv)
 		switch (c) {
 		case 'd': want.device = optarg; break;
 		case 't':
-			if (sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &want.dst_mac[0], &want.dst_mac[1], &want.dst_mac[2],
-				   &want.dst_mac[3], &want.dst_mac[4], &want.dst_mac[5]) != 6)
+			if (!parse_mac(optarg, want.dst_mac))
 				exit(2);
 			break;
 		case 'D': if (!inet_aton(optarg, &want.dst)) exit(2); break;
@@ -360,12 +482,17 @@ static void parse(int argc, char **argv)
 		case 'x': want.xdp = true; break;
 		case 'Q': want.qdisc = true; break;
 		case 'q': want.sequence = true; break;
+		case 'f': want.targets = optarg; break;
 		case 'p': exit(pin_drop(optarg));
 		default: exit(2);
 		}
 	}
 	if (!want.device || !(want.ifindex = if_nametoindex(want.device)))
 		die("--device");
+	if (want.targets && !want.xdp) {
+		fprintf(stderr, "udpgen: --targets %s: only with --xdp\n", want.targets);
+		exit(2);
+	}
 	if (want.size < HEADERS + 8 || want.size > MAX_SIZE) {
 		fprintf(stderr, "udpgen: --size %u: 50 to %d\n", want.size, MAX_SIZE);
 		exit(2);
