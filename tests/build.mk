@@ -11,6 +11,7 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 
 # What only tests and measurements run. (udpgen and recvfrom_fwd are described in docs/performance.md.)
 $(eval $(call program,tests/udpgen,tests/bench/udpgen.c,-lpthread))
+$(eval $(call program,tests/prefixes,tests/bench/prefixes.c,))
 $(eval $(call program,tests/recvfrom_fwd,tests/bench/recvfrom_fwd.c,))
 $(eval $(call program,tests/tcpstream,tests/integration/tcpstream.c,-lpthread))
 $(eval $(call program,tests/cycles,tests/bench/cycles.c,))
@@ -24,7 +25,7 @@ $(eval $(call static_program,tests/probe,tests/integration/probe.c,))
 $(eval $(call static_program,tests/hoarder,tests/integration/hoarder.c,))
 $(O)/tests/hoarder: $(O)/lib/libeuropa.a
 INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe neighbour latency hoarder)
-BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen recvfrom_fwd exit0 latency cycles neighbour hostile)
+BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen prefixes recvfrom_fwd exit0 latency cycles neighbour hostile)
 
 CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \
         FUZZERS='$(FUZZERS)' tests/check.sh
