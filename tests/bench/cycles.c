@@ -125,6 +125,7 @@ static void copies(void)
 static int open_device(const char *name, int protocol)
 {
 	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = (int)if_nametoindex(name) };
+	struct timeval patience = { .tv_usec = 100000 };
 	int fd = socket(AF_PACKET, SOCK_RAW, 0), ignore = 1;
 
 	if (fd < 0 || !address.sll_ifindex || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
@@ -132,6 +133,7 @@ static int open_device(const char *name, int protocol)
 		exit(1);
 	}
 	setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &ignore, sizeof ignore);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	return fd;
 }
 
@@ -142,6 +144,7 @@ static void calls(const char *out_name, const char *in_name)
 	static uint64_t sends[TRIES];
 	uint8_t frame[1514];
 	uint64_t base = overhead();
+	unsigned lost = 0;
 
 	memset(frame, 0xff, 12);
 	memset(frame + 12, 0x88, sizeof frame - 12);
@@ -153,8 +156,13 @@ static void calls(const char *out_name, const char *in_name)
 				exit(1);
 			sends[i] = end() - start;
 			start = begin();
-			if (recvfrom(in, frame, sizeof frame, 0, NULL, NULL) < 0)
-				exit(1);
+			if (recvfrom(in, frame, sizeof frame, 0, NULL, NULL) < 0) {
+				/* The queue between the devices is the CPU's, and others may have filled it. */
+				if (errno != EAGAIN || ++lost > TRIES / 100)
+					exit(1);
+				i--;
+				continue;
+			}
 			took[i] = end() - start;
 		}
 		printf("recvfrom %u %llu\n", few[s], (unsigned long long)less(median(), base));
