@@ -70,7 +70,7 @@ class Namespace:
     every = []
 
     def __init__(self, name):
-        self.name = f"{STEM}{name}"
+        self.name, self.processes = f"{STEM}{name}", []
         run("ip", "netns", "add", self.name)
         self.path = f"/run/netns/{self.name}"
         self.holder = subprocess.Popen(["nsenter", f"--net={self.path}", "sleep", "infinity"])
@@ -86,14 +86,23 @@ class Namespace:
 
     def popen(self, *argv, **kwargs):
         kwargs = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) | kwargs
-        return subprocess.Popen(self.argv(*argv), text=True, env=ENV, **kwargs)
+        self.processes.append(subprocess.Popen(self.argv(*argv), text=True, env=ENV, **kwargs))
+        return self.processes[-1]
 
-    def received(self, device):
+    def counters(self, device):
         for line in Path(f"/proc/{self.holder.pid}/net/dev").read_text().splitlines():
             name, _, counters = line.partition(":")
             if name.strip() == device:
-                return int(counters.split()[1])
+                return [int(counter) for counter in counters.split()]
         raise KeyError(device)
+
+    def received(self, device):
+        return self.counters(device)[1]
+
+    def sent(self, device):
+        """With what the other end had no room for."""
+        counters = self.counters(device)
+        return counters[9] + counters[11]
 
     def mac(self, device):
         return json.loads(self.run("ip", "-j", "link", "show", device))[0]["address"]
@@ -104,6 +113,8 @@ class Namespace:
         self.run("ip", "route", "add", "default", "via", gateway)
 
     def remove(self):
+        for process in self.processes:
+            end(process)
         self.holder.kill()
         self.holder.wait()
         run("ip", "netns", "del", self.name, check=False)
@@ -124,6 +135,16 @@ def like_a_nic(net, device):
 
 
 # ---- processes and the CPU that they use ----
+
+def end(process):
+    """Gently, for some have to tidy up."""
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
 
 def processes():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -330,10 +351,40 @@ def machine():
 
 class Path3:
     """gen --- router --- sink: a contender's own three namespaces."""
+    targets = None                          # a file of them for udpgen, instead of the one address in the sink's network
+    parties = {}                            # who uses CPU for it, once everything that routes is on one
 
     def __init__(self, letter, router=True):
         self.gen, self.sink = Namespace(letter + "g"), Namespace(letter + "s")
         self.router = Namespace(letter + "r") if router else None
+
+    def generate(self, rate, seconds=3600):
+        """A generator of so many packets/s (None: as many as it can), as a process that has begun to send."""
+        before = self.sent()
+        generator = self.gen.popen(BUILD / "tests/udpgen", "--device", self.left, "--to", self.mac, "--dst", "10.0.1.2", "--xdp", "--cpu",
+                                   GENERATOR_CPU, "--seconds", seconds, *(["--rate", int(rate)] if rate else []),
+                                   *(["--targets", self.targets] if self.targets else []))
+        wait_for(lambda: generator.poll() is not None or self.sent() > before, "the generator to send")
+        if generator.returncode:
+            raise RuntimeError(f"the generator ended with exit status {generator.returncode}")
+        return generator
+
+    def sent(self):
+        return self.gen.sent(self.left)
+
+    def received(self):
+        return self.sink.received(self.right)
+
+    def trial(self, rate):
+        """Offers so many packets/s for a while, and says how many were offered and how many of them came through."""
+        sent, received = self.sent(), self.received()
+        generator = self.generate(rate, options.seconds)
+        try:
+            generator.wait(options.seconds + 30)
+        finally:
+            end(generator)
+        time.sleep(0.1)                     # for those that are still on their way
+        return self.sent() - sent, self.received() - received
 
     def wire(self):
         """Two veth pairs through the router's namespace."""
@@ -358,12 +409,11 @@ class Path3:
 class KernelRouter(Path3):
     title = "Linux ip_forward"
 
-    def __init__(self):
-        super().__init__("k")
+    def __init__(self, letter="k"):
+        super().__init__(letter)
         self.wire()
         self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         self.mac = self.first_hop()
-        self.parties = {}
 
     def steer(self):
         # No expiry in the middle of a round: the sink drops what would refresh it.
@@ -371,37 +421,37 @@ class KernelRouter(Path3):
         self.parties = {"router": [like_a_nic(self.router.path, "in")]}
 
 
-class SocketRouter(Path3):
-    title = "recvfrom/send forwarder"
-    every = []
+class ProgramRouter(Path3):
+    """Devices without addresses, between which a program forwards."""
 
-    def __init__(self):
-        super().__init__("p")
+    def __init__(self, letter):
+        super().__init__(letter)
         self.wire()
         self.mac = self.router.mac("in")
         for device in ("in", "out"):
             self.router.run("ip", "address", "flush", "dev", device)
-        self.process = self.router.popen(BUILD / "tests/recvfrom_fwd", "in", "out", self.sink.mac(self.right))
-        SocketRouter.every.append(self)
-        self.parties = {}
-
-    @classmethod
-    def kill_all(cls):
-        while cls.every:
-            router = cls.every.pop()
-            router.process.kill()
-            router.process.wait()
+        self.process = self.start()
 
     def steer(self):
         pin([self.process.pid], ROUTER_CPU)
         self.parties = {"router": [self.process.pid], "nic": [like_a_nic(self.router.path, "in")]}
 
 
+class SocketRouter(ProgramRouter):
+    title = "recvfrom/send forwarder"
+
+    def __init__(self, letter="p"):
+        super().__init__(letter)
+
+    def start(self):
+        return self.router.popen(BUILD / "tests/recvfrom_fwd", "in", "out", self.sink.mac(self.right))
+
+
 class EuropaRouter(Path3):
     title = "ipfwd on europad"
 
-    def __init__(self, *vr_options):
-        super().__init__("e", router=False)
+    def __init__(self, *vr_options, letter="e"):
+        super().__init__(letter, router=False)
         # As the kernel's: no expiry in the middle of a round, for the sink drops what would refresh it.
         self.vr = VR(ROOT / "image/ipfwd", "--vnics", "2", *vr_options, args=[
             "address", "0", "10.0.0.1/24", "address", "1", "10.0.1.1/24",
@@ -414,7 +464,6 @@ class EuropaRouter(Path3):
         self.sink.take(self.right, "10.0.1.2/24", "10.0.1.1")
         wait_for(lambda: self.gen.run("ping", "-q", "-c", "1", "-W", "1", "10.0.1.2"), "a ping through ipfwd")
         self.mac = self.first_hop()
-        self.parties = {}
 
     def steer(self):
         pin(switch_pids() + self.vr.pids(), ROUTER_CPU)
@@ -432,19 +481,17 @@ RATES = [100_000, 150_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000,
 
 def offer(path, rate):
     """Offers so many packets/s (None: a flood) and returns packets/s that the sink's device counted, and seconds of CPU by party."""
-    generator = path.gen.popen(BUILD / "tests/udpgen", "--device", path.left, "--to", path.mac, "--dst", "10.0.1.2", "--xdp", "--cpu",
-                               GENERATOR_CPU, "--seconds", options.seconds + 5, *(["--rate", rate] if rate else []))
+    generator = path.generate(rate)
     try:
         time.sleep(0.2)
-        start, packets = time.monotonic(), path.sink.received(path.right)
+        start, packets = time.monotonic(), path.received()
         used = {party: sum_runtime(pids) for party, pids in path.parties.items()}
         time.sleep(options.seconds / 2)
-        packets = path.sink.received(path.right) - packets
+        packets = path.received() - packets
         used = {party: sum_runtime(pids) - used[party] for party, pids in path.parties.items()}
         elapsed = time.monotonic() - start
     finally:
-        generator.terminate()
-        generator.wait()
+        end(generator)
     return packets / elapsed, {party: seconds / elapsed for party, seconds in used.items()}
 
 
@@ -498,27 +545,43 @@ def forward(paths):
     figures.save()
 
 
+@contextlib.contextmanager
+def iperf_servers(paths):
+    servers = [path.sink.popen("iperf3", "--server") for path in paths]
+    try:
+        for path in paths:
+            wait_for(lambda: ":5201" in path.sink.run("ss", "-Hltn"), "iperf3")
+        yield
+    finally:
+        for server in servers:
+            end(server)
+
+
+def iperf(*paths):
+    """One stream through each of the paths, all at the same time: Gbit/s of all of them, retransmits, and percent of a CPU at both ends."""
+    clients = [path.gen.popen("iperf3", "--client", "10.0.1.2", "--time", max(2, options.seconds), "--omit", "1", "--json", stdout=subprocess.PIPE)
+               for path in paths]
+    said = [json.loads(client.communicate()[0]) for client in clients]
+    if complaints := [one["error"] for one in said if "error" in one]:
+        raise RuntimeError(f"iperf3: {complaints[0]}")
+    ends = [one["end"] for one in said]
+    return dict(gbps=sum(end["sum_received"]["bits_per_second"] for end in ends) / 1e9,
+                retransmits=sum(end["sum_sent"]["retransmits"] for end in ends),
+                sender=sum(end["cpu_utilization_percent"]["host_total"] for end in ends),
+                receiver=sum(end["cpu_utilization_percent"]["remote_total"] for end in ends))
+
+
 def tcp(paths):
     europa, _, kernel = paths
     figures = Figures("tcp")
-    servers = [path.sink.popen("iperf3", "--server") for path in (europa, kernel)]
-    try:
-        for path in (europa, kernel):
-            wait_for(lambda: ":5201" in path.sink.run("ss", "-Hltn"), "iperf3")
+    with iperf_servers([europa, kernel]):
         for number in range(options.rounds):
             note(f"tcp: round {number + 1} of {options.rounds}")
             for path in (europa, kernel):
                 before = sum_runtime(switch_pids() + europa.vr.pids())
-                result = json.loads(path.gen.run("iperf3", "--client", "10.0.1.2", "--time", max(2, options.seconds), "--omit", "1", "--json"))
+                said = iperf(path)
                 used = sum_runtime(switch_pids() + europa.vr.pids()) - before
-                end = result["end"]
-                figures.add(path.title, gbps=end["sum_received"]["bits_per_second"] / 1e9, retransmits=end["sum_sent"]["retransmits"],
-                            sender=end["cpu_utilization_percent"]["host_total"], receiver=end["cpu_utilization_percent"]["remote_total"],
-                            **({"europa": 100 * used / (max(2, options.seconds) + 1)} if path is europa else {}))
-    finally:
-        for server in servers:
-            server.kill()
-            server.wait()
+                figures.add(path.title, **said, **({"europa": 100 * used / (max(2, options.seconds) + 1)} if path is europa else {}))
     print("## TCP over veth, iperf3, one stream, offloads as Linux sets them\n")
     figures.table(("Gbit/s", "gbps", 1, 2), ("retransmits", "retransmits"), ("sender CPU %", "sender"), ("receiver CPU %", "receiver"),
                   ("switch and VR CPU %", "europa"))
@@ -708,7 +771,6 @@ def checkpoint():
 
 def clean_up_paths():
     VR.kill_all()
-    SocketRouter.kill_all()
     for namespace in Namespace.every:
         namespace.remove()
     Namespace.every.clear()
