@@ -152,6 +152,7 @@ check-deps:
 	$(Q)tests/deps.sh $(VM_PKGS) || echo "check: the kernel module is not going to be tested"
 bench-deps:
 	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS) $(BENCH_PKGS)
+	$(Q)tests/deps.sh linux-perf || echo "bench: a packet's cycles are not going to be measured by stage"
 
 # One list of installed files feeds install and uninstall.
 install: all

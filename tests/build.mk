@@ -57,7 +57,7 @@ bench-all: all $(BENCH_PROGRAMS)
 figures: bench-deps
 	$(Q)$(MAKE) --no-print-directory figures-all
 figures-all: all $(BENCH_PROGRAMS)
-	$(Q)/usr/bin/python3 tests/bench/figures.py --build '$(O)' $(BENCH_ARGS) $(FIGURES)
+	$(Q)/usr/bin/python3 tests/bench/figures --build '$(O)' $(BENCH_ARGS) $(FIGURES)
 
 # This tree's commands on the PATH, without installing.
 LINKED := $(O)/bin/europa $(COMMAND_LINKS)

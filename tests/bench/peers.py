@@ -47,8 +47,8 @@ class Testpmd(Peer):
             raise RuntimeError("dpdk-testpmd is not installed")
         devices = [f"--vdev={self.driver.format(n=n, device=device)}" for n, device in enumerate(("in", "out"))]
         return self.start_logged("env", f"RUNTIME_DIRECTORY={RUN_DIR}", testpmd, "--lcores", f"0@{ROUTER_CPU},1@{ROUTER_CPU}", "--no-huge",
-                                 "--no-shconf", "-m", "512", "--no-pci", "--no-telemetry", *devices, "--", "--total-num-mbufs=16384", "--burst=32", "--no-lsc-interrupt", "--auto-start",
-                                 "--forward-mode=mac", f"--eth-peer=1,{self.sink.mac(self.right)}")
+                                 "--no-shconf", "-m", "512", "--no-pci", "--no-telemetry", *devices, "--", "--total-num-mbufs=16384", "--burst=32",
+                                 "--no-lsc-interrupt", "--auto-start", "--forward-mode=mac", f"--eth-peer=1,{self.sink.mac(self.right)}")
 
 
 class TestpmdPacket(Testpmd):
