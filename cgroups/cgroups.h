@@ -45,6 +45,7 @@ int cgroups_limits(struct cgroup_set *set, struct vr_limits *limits, struct erro
 
 int cgroups_freeze(struct cgroup_set *set, struct error *e);   /* returns when all is frozen; thaws where it can't */
 int cgroups_thaw(struct cgroup_set *set, struct error *e);
+/* Or told to freeze: on v2 a group that has a thread of the kernel in it never comes to an end with that. */
 bool cgroups_frozen(struct cgroup_set *set);
 
 struct cgroup_stat {

@@ -68,5 +68,5 @@ bool cgroups_frozen(struct cgroup_set *set)
 {
 	struct group *group = group_of(set, FREEZER);
 
-	return group && group->hierarchy->version->freezer_state(group->dir) == FROZEN;
+	return group && group->hierarchy->version->freezer_state(group->dir) != THAWED;
 }

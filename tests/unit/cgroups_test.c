@@ -1048,6 +1048,7 @@ static void what_cannot_be_frozen_is_thawed_again(void **state)
 	struct fixture *f = *state;
 	volatile uint64_t *began = shared_counter();
 	char path[64], text[4096];
+	struct group *freezer;
 	pid_t pid;
 
 	create(f, (struct vr_limits) { 0 });
@@ -1062,8 +1063,14 @@ static void what_cannot_be_frozen_is_thawed_again(void **state)
 	clock_runs = 1;
 	assert_fails(f, ETIMEDOUT, "can't freeze", cgroups_freeze(f->set, &f->error));
 	clock_runs = 0;
+	freezer = group_of(f->set, FREEZER);
 	assert_false(cgroups_frozen(f->set));
-	assert_int_equal(group_of(f->set, FREEZER)->hierarchy->version->freezer_state(group_of(f->set, FREEZER)->dir), THAWED);
+	assert_int_equal(freezer->hierarchy->version->freezer_state(freezer->dir), THAWED);
+	/* Somebody else's attempt, which nobody gives up. */
+	assert_int_equal(freezer->hierarchy->version->freeze(freezer->dir, true), 0);
+	assert_int_equal(freezer->hierarchy->version->freezer_state(freezer->dir), FREEZING);
+	assert_true(cgroups_frozen(f->set));
+	assert_ok(f, cgroups_thaw(f->set, &f->error));
 	munmap((void *)began, 4096);
 }
 
