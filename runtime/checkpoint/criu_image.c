@@ -12,9 +12,11 @@
 
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
+#include "runtime/quantity.h"
 #include "runtime/spec_json.h"
 
 #define HASH_DIGITS (STORE_HASH_TEXT - 1)
+#define HEX_DIGITS  "0123456789abcdef"
 
 void criu_image_drop(struct criu_image *image)
 {
@@ -99,7 +101,7 @@ static int parse_file(const char *name, json_t *json, struct criu_image *image, 
 		return json_complaint(&error, e);
 	if (size < 0 || (uint64_t)size > CRIU_FILE_MOST)
 		return refuse(e, "%s: %" JSON_INTEGER_FORMAT " bytes: expected at most %llu", name, size, CRIU_FILE_MOST);
-	if (strlen(sha256) != HASH_DIGITS || strspn(sha256, "0123456789abcdef") != HASH_DIGITS)
+	if (strlen(sha256) != HASH_DIGITS || strspn(sha256, HEX_DIGITS) != HASH_DIGITS)
 		return refuse(e, "%s: expected a SHA-256", name);
 	file->file = (struct store_file){ .present = true, .size = (uint64_t)size };
 	strcpy(file->file.sha256, sha256);
@@ -122,11 +124,25 @@ static int parse_files(json_t *files, struct criu_image *image, struct error *e)
 	return err;
 }
 
+/* file[MOUNT:INODE], in hexadecimal digits: a word on criu's command line. */
+static bool is_input(const char *text)
+{
+	const char *mount = text + strlen("file["), *inode;
+
+	if (strncmp(text, "file[", strlen("file[")) != 0 || strlen(text) >= sizeof ((struct criu_image *)0)->input)
+		return false;
+	inode = mount + strspn(mount, HEX_DIGITS) + 1;
+	if (inode - mount < 2 || inode[-1] != ':')
+		return false;
+	return strspn(inode, HEX_DIGITS) > 0 && strcmp(inode + strspn(inode, HEX_DIGITS), "]") == 0;
+}
+
 int criu_image_parse(json_t *json, struct criu_image *image, struct error *e)
 {
 	json_int_t pid, log, doorbell, kick;
 	json_error_t error;
 	const char *input;
+	char quoted[100];
 	json_t *files;
 
 	if (json_is_null(json))
@@ -137,8 +153,8 @@ int criu_image_parse(json_t *json, struct criu_image *image, struct error *e)
 	if (json_in_range("pid", pid, 2, 20000, e) || json_in_range("log", log, 0, INT64_MAX, e) ||
 	    json_in_range("doorbell", doorbell, 0, INT64_MAX, e) || json_in_range("kick", kick, 0, INT64_MAX, e))
 		return -EINVAL;
-	if (strncmp(input, "file[", 5) != 0 || strlen(input) >= sizeof image->input || strspn(input + 5, "0123456789abcdef:]") != strlen(input + 5))
-		return refuse(e, "input: expected file[MOUNT:INODE]");
+	if (!is_input(input))
+		return refuse(e, "input \"%s\": expected file[MOUNT:INODE]", quantity_quote(quoted, sizeof quoted, input));
 	image->pid = (uint32_t)pid;
 	image->log = (uint64_t)log;
 	image->doorbell = (uint64_t)doorbell;

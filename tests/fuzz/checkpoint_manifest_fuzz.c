@@ -13,6 +13,18 @@ static void check_message(const struct error *e)
 		abort();
 }
 
+/* Names of files below criu/, and words on criu's command line. */
+static void check_criu(const struct criu_image *image)
+{
+	if (!criu_image_find(image, "control") || !criu_image_find(image, "pool") || !criu_image_find(image, "inventory.img"))
+		abort();
+	if (image->pid < 2 || strncmp(image->input, "file[", 5) != 0 || strpbrk(image->input, " ,/"))
+		abort();
+	for (unsigned i = 0; i < image->count; i++)
+		if (strchr(image->files[i].name, '/') || image->files[i].name[0] == '.' || image->files[i].file.size > CRIU_FILE_MOST)
+			abort();
+}
+
 /* What the restorer relies on. */
 static void check_manifest(const struct manifest *m)
 {
@@ -25,16 +37,24 @@ static void check_manifest(const struct manifest *m)
 	for (unsigned n = 0; n < m->spec.vnics; n++)
 		if (strchr(m->network[n].netns, '/') || strchr(m->network[n].device, '/') || m->network[n].netns[0] == '.')
 			abort();
+	if ((m->mode == MODE_CRIU) != (m->criu.count > 0) || !m->files[FILE_REGION].present)
+		abort();
+	if (m->mode == MODE_CRIU)
+		check_criu(&m->criu);
 }
 
 static void check_round_trip(struct manifest *m)
 {
 	struct manifest back = { 0 };
 	struct error e = { 0 };
-	char *text = manifest_print(m);
+	char *text = manifest_print(m), *again;
 
 	if (!text || manifest_parse(text, strlen(text), &back, &e))
 		abort();
+	again = manifest_print(&back);
+	if (!again || strcmp(text, again) != 0)
+		abort();
+	free(again);
 	free(text);
 	manifest_release(&back);
 }

@@ -64,27 +64,87 @@ static struct manifest sample(void)
 	return m;
 }
 
-static void a_manifest_comes_back(void **state)
+static struct manifest sample_of_criu(void)
 {
-	struct manifest m = sample(), back = { 0 };
+	static const char *const names[] = { "control", "pool", "inventory.img", "pages-1.img" };
+	struct manifest m = sample();
+
+	m.mode = MODE_CRIU;
+	m.files[FILE_STATE].present = false;
+	m.criu = (struct criu_image){ .pid = 5, .input = "file[2c:3]", .log = 40, .doorbell = 41, .kick = 42, .count = 4, .files = calloc(4, sizeof *m.criu.files) };
+	for (unsigned i = 0; i < m.criu.count; i++) {
+		strcpy(m.criu.files[i].name, names[i]);
+		m.criu.files[i].file = (struct store_file){ .present = true, .size = 1000 + i };
+		memset(m.criu.files[i].file.sha256, 'b', 64);
+	}
+	return m;
+}
+
+static void comes_back(struct manifest m, struct manifest *back)
+{
 	char *text = manifest_print(&m), *again;
 	struct error e = { 0 };
 
 	assert_non_null(text);
-	if (manifest_parse(text, strlen(text), &back, &e))
+	if (manifest_parse(text, strlen(text), back, &e))
 		fail_msg("%s", e.text);
-	assert_string_equal(m.id, back.id);
-	assert_memory_equal(&m.spec.geometry, &back.spec.geometry, sizeof m.spec.geometry);
-	assert_int_equal(back.network[0].routes[0].metric, 7);
-	assert_true(back.network[0].routes[0].onlink);
-	assert_true(back.network[0].addresses[0].has_peer && !back.network[0].addresses[1].has_peer);
-	assert_int_equal(back.network[0].addresses[0].peer[3], 9);
-	again = manifest_print(&back);
+	assert_string_equal(m.id, back->id);
+	assert_memory_equal(&m.spec.geometry, &back->spec.geometry, sizeof m.spec.geometry);
+	again = manifest_print(back);
 	assert_string_equal(text, again);
 	free(text);
 	free(again);
 	manifest_release(&m);
+}
+
+static void a_manifest_comes_back(void **state)
+{
+	struct manifest back = { 0 };
+
+	comes_back(sample(), &back);
+	assert_int_equal(back.network[0].routes[0].metric, 7);
+	assert_true(back.network[0].routes[0].onlink);
+	assert_true(back.network[0].addresses[0].has_peer && !back.network[0].addresses[1].has_peer);
+	assert_int_equal(back.network[0].addresses[0].peer[3], 9);
 	manifest_release(&back);
+}
+
+static void a_manifest_of_criu_comes_back(void **state)
+{
+	struct manifest back = { 0 };
+
+	comes_back(sample_of_criu(), &back);
+	assert_int_equal(back.criu.pid, 5);
+	assert_string_equal(back.criu.input, "file[2c:3]");
+	assert_int_equal(back.criu.kick, 42);
+	assert_int_equal(back.criu.count, 4);
+	assert_int_equal(criu_image_find(&back.criu, "pages-1.img")->file.size, 1003);
+	manifest_release(&back);
+}
+
+/* Else the fuzzer would never look behind the first thing that is refused. */
+static void the_fuzzers_manifests_are_good(void **state)
+{
+	static const char *const seeds[] = { "warm", "criu" };
+
+	for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+		char path[80], text[16384];
+		struct manifest m = { 0 };
+		struct error e = { 0 };
+		ssize_t length;
+		int fd;
+
+		snprintf(path, sizeof path, "tests/fuzz/corpus/checkpoint_manifest_fuzz/%s", seeds[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		length = read(fd, text, sizeof text);
+		assert_true(length > 0 && length < (ssize_t)sizeof text);
+		close(fd);
+		manifest_sign(text, (size_t)length);
+		if (manifest_parse(text, (size_t)length, &m, &e))
+			fail_msg("%s: %s", path, e.text);
+		assert_string_equal(manifest_mode_name(m.mode), seeds[i]);
+		manifest_release(&m);
+	}
 }
 
 static void every_flipped_bit_and_every_cut_of_a_manifest_is_seen(void **state)
@@ -113,9 +173,9 @@ static void every_flipped_bit_and_every_cut_of_a_manifest_is_seen(void **state)
 }
 
 /* Signed as if it were true: then its contents are looked at. */
-static void refused_with(const char *from, const char *to, const char *why)
+static void refused_with(struct manifest m, const char *from, const char *to, const char *why)
 {
-	struct manifest m = sample(), back = { 0 };
+	struct manifest back = { 0 };
 	char *text = manifest_print(&m), *at = strstr(text, from), *changed;
 	struct error e = { 0 };
 
@@ -164,7 +224,36 @@ static void what_a_stranger_writes_into_a_manifest_is_refused(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		refused_with(cases[i].from, cases[i].to, cases[i].why);
+		refused_with(sample(), cases[i].from, cases[i].to, cases[i].why);
+}
+
+static void what_a_stranger_writes_about_criu_is_refused(void **state)
+{
+	static const struct { const char *from, *to, *why; } cases[] = {
+		{ "\"mode\": \"criu\"", "\"mode\": \"warm\"", "state: expected a file" },
+		{ "\"criu\": {", "\"criu\": null, \"kriu\": {", "kriu" },
+		{ "\"pid\": 5", "\"pid\": 1", "pid" },
+		{ "\"pid\": 5", "\"pid\": 20001", "pid" },
+		{ "\"kick\": 42", "\"kick\": -1", "kick" },
+		{ "\"log\": 40", "\"log\": \"40\"", "integer" },
+		{ "file[2c:3]", "file[2c:3", "file[MOUNT:INODE]" },
+		{ "file[2c:3]", "file[:3]", "file[MOUNT:INODE]" },
+		{ "file[2c:3]", "file[2c:]", "file[MOUNT:INODE]" },
+		{ "file[2c:3]", "file[2c:3],x", "file[MOUNT:INODE]" },
+		{ "file[2c:3]", "/etc/shadow", "file[MOUNT:INODE]" },
+		{ "pages-1.img", "../pages-1.img", "a file of that name" },
+		{ "pages-1.img", ".pages", "a file of that name" },
+		{ "pages-1.img", "", "a file of that name" },
+		{ "pages-1.img", "pages-1234567890123456789012345678901234567890.img", "a file of that name" },
+		{ "pages-1.img", "control", "duplicate" },
+		{ "inventory.img", "inventory", "inventory.img among them" },
+		{ "\"size\": 1003", "\"size\": 1073741825", "pages-1.img" },
+		{ "\"size\": 1003", "\"size\": -1", "pages-1.img" },
+		{ "bbbb\"", "bbb\"", "SHA-256" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		refused_with(sample_of_criu(), cases[i].from, cases[i].to, cases[i].why);
 }
 
 /* ---- packets ---- */
@@ -583,8 +672,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_manifest_comes_back),
+		cmocka_unit_test(a_manifest_of_criu_comes_back),
+		cmocka_unit_test(the_fuzzers_manifests_are_good),
 		cmocka_unit_test(every_flipped_bit_and_every_cut_of_a_manifest_is_seen),
 		cmocka_unit_test(what_a_stranger_writes_into_a_manifest_is_refused),
+		cmocka_unit_test(what_a_stranger_writes_about_criu_is_refused),
 		cmocka_unit_test(packets_come_back_in_order_and_once),
 		cmocka_unit_test(without_its_packets_a_checkpoint_leaves_statistics_alone),
 		cmocka_unit_test(what_a_vr_lies_about_is_not_saved),
