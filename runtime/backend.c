@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -408,6 +409,16 @@ int backend_refresh(struct backend *b, struct error *e)
 	struct europa_reply reply;
 
 	return ask_backend(b, &request, &reply, e);
+}
+
+/* The module has let go when its file is closed. europad closes its end when it has. */
+void backend_end(struct backend *b)
+{
+	struct pollfd end = { .fd = b->fd, .events = POLLIN };
+
+	if (b->which == SWITCH_USER && b->fd >= 0 && shutdown(b->fd, SHUT_WR) == 0)
+		poll(&end, 1, ANSWER_SECONDS * 1000);
+	backend_close(b);
 }
 
 void backend_close(struct backend *b)

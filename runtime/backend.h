@@ -43,5 +43,7 @@ int backend_ask(struct backend *b, unsigned what, unsigned *asked, struct error 
 /* Brings occupancy in the region's statistics up to date. */
 int backend_refresh(struct backend *b, struct error *e);
 void backend_close(struct backend *b);
+/* The same, and returns when the switch holds nothing any more and has counted what came until then. */
+void backend_end(struct backend *b);
 
 #endif

@@ -276,7 +276,10 @@ static int register_region(struct container *c, struct error *e)
 
 static void unregister(struct container *c)
 {
-	if (c->registered)
+	/* Whoever made a checkpoint wants to know what it has cost. */
+	if (c->registered && c->checkpoint.committed)
+		backend_end(&c->backend);
+	else if (c->registered)
 		backend_close(&c->backend);
 	c->registered = false;
 }

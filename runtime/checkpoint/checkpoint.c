@@ -61,6 +61,7 @@ struct target {
 struct outcome {
 	struct packets_count packets;
 	int64_t frozen_us;
+	uint64_t lost;                     /* frames that came when the statistics had been saved, and ended with the devices */
 };
 
 static int64_t now_us(clockid_t clock)
@@ -353,13 +354,14 @@ static int save(struct checkpoint *c, const struct mode *mode, const struct requ
 
 /* ---- all of it ---- */
 
-/* The checkpoint is there whatever becomes of the rest. */
-static void wait_for_end(int supervisor, const char *name)
+/* The checkpoint is there whatever becomes of the rest. The region lives as long as it is mapped here. */
+static void wait_for_end(const struct checkpoint *c, int supervisor, struct outcome *o)
 {
 	struct pollfd end = { .fd = supervisor, .events = POLLIN };
 
 	if (supervisor >= 0 && poll(&end, 1, END_MS) == 0)
-		fprintf(stderr, "europa-checkpoint: the checkpoint is made, but the supervisor of \"%s\" has yet to end\n", name);
+		fprintf(stderr, "europa-checkpoint: the checkpoint is made, but the supervisor of \"%s\" has yet to end\n", c->state.name);
+	o->lost = packets_not_received(c->view.control + c->view.off.control_stats, &c->view.geo) - o->packets.not_received;
 }
 
 /* The supervisor lets go when it sees this end closed; where the checkpoint failed, what was written is gone by then. */
@@ -388,9 +390,10 @@ static void report(const struct checkpoint *c, const struct request *r, const st
 	char size[32];
 
 	if (r->json) {
-		auto_json json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:f}", "name", m->spec.name, "directory", r->path,
+		auto_json json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f}", "name", m->spec.name, "directory", r->path,
 						   "id", m->id, "mode", manifest_mode_name(m->mode), "left_running", r->leave_running,
 						   "rx_packets", (json_int_t)o->packets.rx, "tx_packets", (json_int_t)o->packets.tx,
+						   "lost_packets", (json_int_t)o->lost,
 						   "state_bytes", (json_int_t)m->files[FILE_STATE].size, "frozen_ms", (double)o->frozen_us / 1000);
 
 		json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
@@ -400,6 +403,8 @@ static void report(const struct checkpoint *c, const struct request *r, const st
 	printf("%s: %s checkpoint in \"%s\": %s of state, %u packets; it stood still for %lld.%lld ms\n", m->spec.name, manifest_mode_name(m->mode),
 	       r->path, quantity_print_size(size, sizeof size, m->files[FILE_STATE].size), o->packets.rx + o->packets.tx,
 	       (long long)o->frozen_us / 1000, (long long)o->frozen_us % 1000 / 100);
+	if (o->lost)
+		printf("%s: %llu packets that came meanwhile ended with its devices\n", m->spec.name, (unsigned long long)o->lost);
 }
 
 /*
@@ -458,7 +463,7 @@ static int checkpoint(const struct request *r, struct error *e)
 		}
 	}
 	if (!err && !r->leave_running)
-		wait_for_end(supervisor, r->name);
+		wait_for_end(&c, supervisor, &o);
 	if (!err) {
 		warn(&c);
 		report(&c, r, &o);

@@ -155,7 +155,18 @@ static void write_frame(struct saving *s, const struct packets_entry *entry)
 	store_add(s->w, zeroes, padded(entry->meta.len) - entry->meta.len);
 }
 
-static void write_all(struct saving *s)
+uint64_t packets_not_received(const uint8_t *statistics, const struct europa_geometry *geo)
+{
+	const struct europa_vnic_stats *vnics = (const void *)(statistics + sizeof(struct europa_vr_stats));
+	uint64_t sum = 0;
+
+	for (uint32_t n = 0; n < geo->nvnics; n++)
+		for (unsigned cause = EUROPA_DROP_RX_NO_SLOT; cause < EUROPA_DROP_TX_DOWN; cause++)
+			sum += READ_ONCE(vnics[n].drops[cause]);
+	return sum;
+}
+
+static void write_all(struct saving *s, uint8_t *statistics)
 {
 	const struct packets_header header = {
 		.magic = PACKETS_MAGIC, .version = PACKETS_VERSION, .packets = s->kept, .geometry = *s->geo,
@@ -163,7 +174,10 @@ static void write_all(struct saving *s)
 	};
 
 	store_add(s->w, &header, sizeof header);
-	store_add(s->w, s->map->control + s->map->off.control_stats, statistics_bytes(s->geo));
+	/* Frames may still come, and be counted. */
+	memcpy(statistics, s->map->control + s->map->off.control_stats, statistics_bytes(s->geo));
+	s->count->not_received = packets_not_received(statistics, s->geo);
+	store_add(s->w, statistics, statistics_bytes(s->geo));
 	for (uint32_t i = 0; i < s->kept; i++)
 		write_frame(s, &s->entries[i]);
 }
@@ -172,13 +186,13 @@ int packets_save(struct store_writer *w, int control, int pool, const struct eur
 		 struct error *e)
 {
 	auto_map struct map map = { 0 };
-	auto_free uint8_t *seen = calloc(1, geometry_indexes(geo));
+	auto_free uint8_t *seen = calloc(1, geometry_indexes(geo)), *statistics = malloc(statistics_bytes(geo));
 	auto_free struct packets_entry *entries = calloc((size_t)geo->nslots + geo->nruns, sizeof *entries);
 	struct saving s = { .w = w, .geo = geo, .map = &map, .seen = seen, .entries = entries, .count = count };
 	int err = 0;
 
 	*count = (struct packets_count){ 0 };
-	if (!seen || !entries)
+	if (!seen || !statistics || !entries)
 		return fail(e, ENOMEM, "cannot save the packet pool");
 	err = map_region(&map, control, pool, geo, PROT_READ, e);
 	/* What is to leave leaves before what came in later. */
@@ -187,7 +201,7 @@ int packets_save(struct store_writer *w, int control, int pool, const struct eur
 	for (uint32_t n = 0; n < geo->nvnics && !err; n++)
 		err = keep_ring(&s, EUROPA_RING_RX(n), e);
 	if (!err)
-		write_all(&s);
+		write_all(&s, statistics);
 	return err;
 }
 

@@ -44,6 +44,7 @@ struct packets_entry {
 struct packets_count {
 	uint32_t rx, tx;                   /* packets that are kept */
 	uint32_t bad;                      /* entries that name no packet of the VR's, which a switch would have refused: not kept */
+	uint64_t not_received;             /* frames that had been dropped in front of the VR by then, as the statistics that are kept say */
 };
 
 /* The longest "region" that a geometry can give. */
@@ -55,6 +56,9 @@ size_t packets_most(const struct europa_geometry *geo);
  */
 int packets_save(struct store_writer *w, int control, int pool, const struct europa_geometry *geo, struct packets_count *count,
 		 struct error *e);
+
+/* The same sum, over the statistics of a region's control. */
+uint64_t packets_not_received(const uint8_t *statistics, const struct europa_geometry *geo);
 
 /*
  * Bytes from anywhere: all lengths, the geometry, every ring, slot and length; no slot twice, no ring fuller than it can be. The

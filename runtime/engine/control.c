@@ -63,6 +63,14 @@ static void destroy_port(void *port_)
 	port->ops->destroy(port);
 }
 
+/* Nobody knows it any more. */
+static void bury(struct port *port)
+{
+	if (port->ops->settle)
+		port->ops->settle(port);
+	janitor_later(destroy_port, port);
+}
+
 static void destroy_member(void *member)
 {
 	member_close(member);
@@ -113,7 +121,7 @@ static void unregister(struct engine *engine, struct member *member, bool keep_d
 	if (!keep_devices)
 		device_remove_all(engine->devices, member);
 	for (i = 0; i < n; i++)
-		janitor_later(destroy_port, ports[i]);
+		bury(ports[i]);
 	note("%s: gone", member->name);
 	janitor_later(destroy_member, member);
 }
@@ -194,7 +202,7 @@ static int serve_detach(struct server *s, struct member *m, const struct europa_
 	engine_unlock(s->engine);
 	if (port->ifindex)
 		device_remove(s->engine->devices, port->ifindex);
-	janitor_later(destroy_port, port);
+	bury(port);
 	return 0;
 }
 

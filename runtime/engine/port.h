@@ -11,7 +11,8 @@
  * a port that keeps frames (a link with delay, an AF_XDP ring of a zero-copy NIC) keeps its own copy of them.
  *
  * receive, send: poll thread. attach, detach: control thread, engine locked; nobody calls the port any more when
- * detach returns. destroy: janitor's thread, takes as long as it takes.
+ * detach returns. settle: control thread, before whoever asked for the detachment is answered. destroy: janitor's thread, takes as long
+ * as it takes.
  */
 #ifndef EUROPA_ENGINE_PORT_H
 #define EUROPA_ENGINE_PORT_H
@@ -34,6 +35,8 @@ struct port_ops {
 	void (*attach)(struct port *port);
 	/* It is no longer. NULL: nobody but the vNIC knew it. */
 	void (*detach)(struct engine *engine, struct port *port);
+	/* No frame comes in any more: counts those that have waited. NULL: none have. */
+	void (*settle)(struct port *port);
 	void (*destroy)(struct port *port);
 };
 

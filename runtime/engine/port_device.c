@@ -59,6 +59,19 @@ static void device_send(struct port *port, const struct tx_frame *const *frames,
 	packet_send(device_of(port)->socket, port, frames, n);
 }
 
+/* Its device is gone, or another switch's. */
+static void device_settle(struct port *port)
+{
+	struct packet_socket *socket = device_of(port)->socket;
+	struct packet_frame frame;
+	u32 waited = 0;
+
+	for (; packet_peek(socket, &frame); packet_next(socket))
+		waited++;
+	port_drop(port, EUROPA_DROP_RX_DOWN, waited);
+	count_lost(device_of(port));
+}
+
 static void device_destroy(struct port *port)
 {
 	packet_close(device_of(port)->socket);
@@ -68,6 +81,7 @@ static void device_destroy(struct port *port)
 static const struct port_ops ops = {
 	.receive = device_receive,
 	.send = device_send,
+	.settle = device_settle,
 	.destroy = device_destroy,
 };
 
