@@ -89,7 +89,7 @@ class Figure:
             kind = "svg" if terminal.startswith("svg") else "png"
             script = (f"set terminal {terminal} noenhanced\nset output '{OUTPUT}/{self.name}.{kind}'\nset title '{title}'\n"
                       f"set datafile separator comma\nset datafile missing NaN\n"
-                      f"set grid\nset key outside bottom center horizontal\nfile = '{OUTPUT}/{self.name}.csv'\n"
+                      f"set grid\nset key outside bottom center horizontal height 1\nfile = '{OUTPUT}/{self.name}.csv'\n"
                       f"series(key, value, y) = strcol(key) eq value ? column(y) : NaN\n{self.plot}\n")
             # It also complains about contenders that are not there.
             done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True)
