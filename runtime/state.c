@@ -867,12 +867,12 @@ int state_remove(const char *name, struct error *e)
 	run = open_run_dir(path, e);
 	if (run < 0)
 		return run;
+	finish_removals(run);
 	/* Out of sight first: nobody sees half of it, and the name is free at once. */
 	snprintf(aside, sizeof aside, ".%s.%d", name, getpid());
 	if (renameat(run, name, run, aside) < 0)
 		return errno == ENOENT ? 0 : fail(e, errno, "cannot remove \"%s/%s\"", path, name);
 	err = tree_remove(run, aside);
-	finish_removals(run);
 	return err ? fail(e, -err, "cannot remove \"%s/%s\"", path, aside) : 0;
 }
 
