@@ -460,7 +460,7 @@ static int spawn(struct container *c, struct error *e)
 {
 	int cgroup_fd = cgroups_clone_fd(c->cgroup);
 	struct newborn newborn;
-	int err = init_handshake(c->handshake, e);
+	int err = rlimits_allow(&c->spec->rlimits, e) ?: init_handshake(c->handshake, e);
 
 	if (err)
 		return err;

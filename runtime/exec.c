@@ -242,7 +242,7 @@ static int visit(struct visit *v, const struct vr_spec *spec)
 	pid_t pid, third = 0;
 
 	block_signals(&forwarded);
-	if (init_handshake(ends, &e) || init_send_plan(ends[0], spec, true, 0, &e))
+	if (rlimits_allow(&spec->rlimits, &e) || init_handshake(ends, &e) || init_send_plan(ends[0], spec, true, 0, &e))
 		return report(&e, false);
 	v->init.handshake = ends[1];
 	pid = fork();
@@ -285,8 +285,10 @@ static int find_confinement(const struct request *r, const struct vr_state *stat
 	if (!state->bundle)
 		return refuse(e, "virtual router \"%s\" has no image", state->name);
 	err = image_load(state->bundle, spec, e);
-	if (!err && r->user)
+	if (!err && r->user) {
 		err = user_parse(r->user, &spec->uid, &spec->gid, e);
+		spec->ngroups = 0;      /* the image's user's */
+	}
 	if (!err && r->workdir)
 		err = replace(&spec->cwd, r->workdir, e);
 	return err;

@@ -28,6 +28,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/spec.h"
+
 enum handshake_kind {
 	HANDSHAKE_GO = 1,
 	HANDSHAKE_BUILT,
@@ -53,6 +55,8 @@ struct handshake_message {
 struct init_plan {
 	uint32_t size;             /* of this structure as sent */
 	uint32_t uid, gid;         /* inside the VR */
+	uint32_t ngroups, groups[VR_GROUPS];
+	struct rlimits rlimits;    /* the program's, and not those of process 1 */
 	uint32_t region_fds;       /* 5, or 0: descriptors from 3 on that the program inherits */
 	uint64_t caps;             /* bit n: capability n is kept */
 	uint32_t restored;         /* the data plane's pid where another program makes it, in here, later; 0: init starts it */
@@ -71,6 +75,6 @@ static inline uint32_t init_plan_size(const struct init_plan *plan)
 /* The steps of europa-init that can fail, in their order. */
 #define INIT_STEPS(X) \
 	X("no-new-privs") X("sweep") X("chdir") X("bounding") X("keepcaps") X("ids") X("capabilities") X("chdir-again") \
-	X("parent") X("seccomp") X("fork") X("exec")
+	X("parent") X("seccomp") X("fork") X("rlimits") X("exec")
 
 #endif

@@ -19,6 +19,8 @@
 #define HOSTNAME_MAX    64
 #define MTU_MIN         68
 #define MTU_MAX         65521
+#define UNLIMITED       "18446744073709551615"
+#define UNLIMITED_READ  INT64_MAX
 
 static void json_free(json_t **json)
 {
@@ -196,17 +198,21 @@ static int get_string(const struct document *d, json_t *parent, const struct pla
 	return err || !found ? err : copy_string(where, json_string_value(found), e);
 }
 
+static int take_id(const struct document *d, json_t *id, const struct place *place, uint32_t *where, struct error *e)
+{
+	if (!json_is_integer(id))
+		return refuse_at(d, place, e, expected_type(JSON_INTEGER));
+	if (json_integer_value(id) < 0 || json_integer_value(id) > USER_MAX)
+		return refuse_at(d, place, e, "expected an id from 0 to 65535");
+	*where = (uint32_t)json_integer_value(id);
+	return 0;
+}
+
 static int get_id(const struct document *d, json_t *parent, const struct place *place, uint32_t *where, struct error *e)
 {
-	json_t *found;
-	int err = get(d, parent, place, JSON_INTEGER, &found, e);
+	json_t *found = parent ? json_object_get(parent, place->key) : NULL;
 
-	if (err || !found)
-		return err;
-	if (json_integer_value(found) < 0 || json_integer_value(found) > USER_MAX)
-		return refuse_at(d, place, e, "expected an id from 0 to 65535");
-	*where = (uint32_t)json_integer_value(found);
-	return 0;
+	return found ? take_id(d, found, place, where, e) : 0;
 }
 
 /* A list of strings, each of which `check` finds good; NULL-terminated. */
@@ -288,6 +294,27 @@ static int parse_capabilities(const struct document *d, json_t *process, const s
 	return 0;
 }
 
+static int parse_groups(const struct document *d, json_t *user, const struct place *up, struct error *e)
+{
+	const struct place *place = MEMBER(up, "additionalGids");
+	struct vr_spec *spec = d->spec;
+	json_t *array, *element;
+	size_t i;
+	int err = get(d, user, place, JSON_ARRAY, &array, e);
+
+	if (err || !array)
+		return err;
+	if (json_array_size(array) > VR_GROUPS)
+		return refuse_at(d, place, e, "expected at most 32 groups");
+	json_array_foreach(array, i, element) {
+		err = take_id(d, element, ELEMENT(place, i), &spec->groups[i], e);
+		if (err)
+			return err;
+		spec->ngroups++;
+	}
+	return 0;
+}
+
 static int parse_user(const struct document *d, json_t *process, const struct place *up, struct error *e)
 {
 	const struct place *place = MEMBER(up, "user");
@@ -298,7 +325,64 @@ static int parse_user(const struct document *d, json_t *process, const struct pl
 		err = get_id(d, user, MEMBER(place, "uid"), &d->spec->uid, e);
 	if (!err)
 		err = get_id(d, user, MEMBER(place, "gid"), &d->spec->gid, e);
+	return err ? err : parse_groups(d, user, place, e);
+}
+
+static int get_rlimit_value(const struct document *d, json_t *limit, const struct place *place, uint64_t *where, struct error *e)
+{
+	json_t *found;
+	int err = get(d, limit, place, JSON_INTEGER, &found, e);
+
+	if (err)
+		return err;
+	if (!found || json_integer_value(found) < 0)
+		return refuse_at(d, place, e, "expected a number; " UNLIMITED " is no limit");
+	*where = json_integer_value(found) == UNLIMITED_READ ? RLIMIT_UNLIMITED : (uint64_t)json_integer_value(found);
+	return 0;
+}
+
+static int parse_rlimit(const struct document *d, json_t *limit, const struct place *place, struct rlimits *limits, struct error *e)
+{
+	struct rlimits_one *one = &limits->one[limits->n];
+	json_t *type;
+	int err;
+
+	if (!json_is_object(limit))
+		return refuse_at(d, place, e, expected_type(JSON_OBJECT));
+	err = get(d, limit, MEMBER(place, "type"), JSON_STRING, &type, e);
+	if (err)
+		return err;
+	if (!type || !rlimit_number(json_string_value(type), &one->resource))
+		return refuse_value(d, MEMBER(place, "type"), e, type ? json_string_value(type) : "", "a resource limit, as in RLIMIT_NOFILE");
+	for (uint32_t i = 0; i < limits->n; i++)
+		if (limits->one[i].resource == one->resource)
+			return refuse_value(d, MEMBER(place, "type"), e, json_string_value(type), "each resource limit once");
+	err = get_rlimit_value(d, limit, MEMBER(place, "soft"), &one->soft, e);
+	if (!err)
+		err = get_rlimit_value(d, limit, MEMBER(place, "hard"), &one->hard, e);
+	if (!err && one->soft > one->hard)
+		return refuse_at(d, MEMBER(place, "soft"), e, "expected at most what \"hard\" is");
+	limits->n += !err;
 	return err;
+}
+
+static int parse_rlimits(const struct document *d, json_t *process, const struct place *up, struct error *e)
+{
+	const struct place *place = MEMBER(up, "rlimits");
+	json_t *array, *element;
+	size_t i;
+	int err = get(d, process, place, JSON_ARRAY, &array, e);
+
+	if (err || !array)
+		return err;
+	if (json_array_size(array) > RLIMITS)
+		return refuse_at(d, place, e, "expected at most 16, each resource limit once");
+	json_array_foreach(array, i, element) {
+		err = parse_rlimit(d, element, ELEMENT(place, i), &d->spec->rlimits, e);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 static int parse_process(const struct document *d, json_t *root, struct error *e)
@@ -325,6 +409,8 @@ static int parse_process(const struct document *d, json_t *root, struct error *e
 		return refuse_value(d, MEMBER(place, "cwd"), e, spec->cwd, "an absolute path");
 	if (!err)
 		err = parse_user(d, process, place, e);
+	if (!err)
+		err = parse_rlimits(d, process, place, e);
 	return err ? err : parse_capabilities(d, process, place, e);
 }
 
@@ -587,20 +673,43 @@ static int parse_document(const struct document *d, json_t *root, struct error *
 	return d->spec->cwd ? 0 : copy_string(&d->spec->cwd, "/", e);
 }
 
+/* OCI's word for no limit is more than the parser's integers hold: the most that they do stands for it, as long in the text. */
+static char *readable(const char *text, size_t length)
+{
+	char *copy = malloc(length + 1);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	for (char *p = copy; *p; ) {
+		size_t digits = strspn(p, "0123456789");
+
+		if (*p == '"') {
+			p = (char *)skip_string(p);
+			continue;
+		}
+		if (digits == strlen(UNLIMITED) && memcmp(p, UNLIMITED, digits) == 0)
+			memcpy(p, " 9223372036854775807", digits);
+		p += digits ? digits : 1;
+	}
+	return copy;
+}
+
 int image_parse(const char *text, size_t length, struct vr_spec *spec, struct error *e)
 {
-	auto_free char *path = NULL;
+	auto_free char *path = NULL, *copy = readable(text, length);
 	auto_json json_t *root = NULL;
-	struct document document = { .text = text, .spec = spec };
+	struct document document = { .text = copy, .spec = spec };
 	json_error_t error;
 	char quoted[160];
 
-	if (asprintf(&path, "%s/config.json", spec->bundle) < 0) {
+	if (asprintf(&path, "%s/config.json", spec->bundle) < 0)
 		path = NULL;
+	if (!path || !copy)
 		return fail(e, ENOMEM, "cannot read the image's configuration");
-	}
 	document.path = path;
-	root = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	root = json_loadb(copy, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!root)
 		return refuse(e, "%s:%d:%d: %s", path, error.line, error.column,
 			      quantity_quote(quoted, sizeof quoted, error.text));

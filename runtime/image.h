@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An image is an OCI bundle: a directory with config.json and the root file system that it names. What is taken from
- * config.json: process (args, env, cwd, user, capabilities), root.path, hostname, and the annotations
+ * config.json: process (args, env, cwd, user, capabilities, rlimits), root.path, hostname, and the annotations
  *
  *	io.europa.vnics      "2"       how many vNICs
  *	io.europa.pool       "2048"    slots
@@ -26,7 +26,7 @@ struct error;
 
 /*
  * IMAGE is the directory's path, or, where there is none, an installed image's name ("ipfwd", "image/ipfwd"). Fills
- * the spec's image, bundle, rootfs, args, env, cwd, uid, gid, caps, wide_seccomp, hostname, vnics, vnic[].mtu,
+ * the spec's image, bundle, rootfs, args, env, cwd, uid, gid, groups, rlimits, caps, wide_seccomp, hostname, vnics, vnic[].mtu,
  * limits.cpu_permille; and in geometry nslots, slot_stride, ring_size and nruns as the image words them, 0 where it
  * doesn't. The caller calls spec_release, also after an error.
  */

@@ -120,6 +120,9 @@ int init_send_plan(int handshake, const struct vr_spec *spec, bool direct, uint3
 	filter = seccomp_filter(spec->wide_seccomp, &length);
 	plan->uid = spec->uid;
 	plan->gid = spec->gid;
+	plan->ngroups = spec->ngroups;
+	memcpy(plan->groups, spec->groups, sizeof plan->groups);
+	plan->rlimits = spec->rlimits;
 	plan->region_fds = !direct && spec->vnics ? REGION_FDS : 0;
 	plan->caps = spec->caps;
 	plan->direct = direct;

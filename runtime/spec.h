@@ -11,10 +11,12 @@
 #include <sys/types.h>
 
 #include "linux/europa.h"
+#include "runtime/rlimits.h"
 
 struct error;
 
 #define VR_NAME_MAX 64     /* [A-Za-z0-9_+-][A-Za-z0-9_+.-]*, and shorter than this */
+#define VR_GROUPS   32     /* supplementary groups, at most */
 
 enum vr_switch { SWITCH_AUTO, SWITCH_KMOD, SWITCH_USER };
 
@@ -60,6 +62,9 @@ struct vr_spec {
 	char **env;                /* NULL-terminated, NAME=VALUE */
 	char *cwd;
 	uint32_t uid, gid;         /* inside the VR */
+	unsigned ngroups;          /* supplementary ones */
+	uint32_t groups[VR_GROUPS];
+	struct rlimits rlimits;    /* of what is not here, those of whoever starts it */
 	uint64_t caps;             /* bit n: capability n; what image AND policy grant */
 	bool wide_seccomp;         /* the image asked for "io.europa.seccomp": "wide" */
 	char *hostname;            /* default: name */

@@ -110,6 +110,32 @@ json_t *limits_json(const struct vr_limits *l)
 			 "cpu_weight", (json_int_t)l->cpu_weight, "cpuset", l->cpuset, "memory", bounded(l->memory), "pids", bounded(l->pids));
 }
 
+static json_t *groups_json(const struct vr_spec *spec)
+{
+	json_t *array = json_array();
+
+	for (unsigned n = 0; n < spec->ngroups; n++)
+		json_array_append_new(array, json_integer(spec->groups[n]));
+	return array;
+}
+
+/* null: no limit, or one that no process reaches. */
+static json_t *rlimit_value_json(uint64_t n)
+{
+	return n > INT64_MAX ? json_null() : json_integer((json_int_t)n);
+}
+
+static json_t *rlimits_json(const struct rlimits *limits)
+{
+	json_t *array = json_array();
+
+	for (uint32_t n = 0; n < limits->n; n++)
+		json_array_append_new(array, json_pack("{s:s, s:o, s:o}", "type", rlimit_name(limits->one[n].resource),
+						       "soft", rlimit_value_json(limits->one[n].soft),
+						       "hard", rlimit_value_json(limits->one[n].hard)));
+	return array;
+}
+
 json_t *spec_json(const struct vr_spec *spec)
 {
 	bool lossy = false;
@@ -128,8 +154,13 @@ json_t *spec_json(const struct vr_spec *spec)
 			 "vnics", vnics_json(spec, &lossy), "geometry", geometry_json(&spec->geometry),
 			 "detach", spec->detach, "rm", spec->rm,
 			 "pid_file", text_json(spec->pid_file, &lossy), "log_dir", text_json(spec->log_dir, &lossy));
-	if (json)
-		json_object_set_new(json, "lossy", json_boolean(lossy));
+	if (!json)
+		return NULL;
+	if (spec->ngroups)
+		json_object_set_new(json, "groups", groups_json(spec));
+	if (spec->rlimits.n)
+		json_object_set_new(json, "rlimits", rlimits_json(&spec->rlimits));
+	json_object_set_new(json, "lossy", json_boolean(lossy));
 	return json;
 }
 
@@ -353,6 +384,57 @@ static int parse_mounts(json_t *json, struct vr_spec *spec, struct error *e)
 	return err;
 }
 
+static int parse_groups(json_t *json, struct vr_spec *spec, struct error *e)
+{
+	size_t n = json_array_size(json);
+
+	if (!json_is_array(json) || n > VR_GROUPS)
+		return refuse(e, "groups: expected an array of at most %d", VR_GROUPS);
+	for (; spec->ngroups < n; spec->ngroups++) {
+		json_t *group = json_array_get(json, spec->ngroups);
+
+		if (!json_is_integer(group))
+			return refuse(e, "groups: expected numbers");
+		if (json_in_range("group", json_integer_value(group), 0, 65535, e))
+			return -EINVAL;
+		spec->groups[spec->ngroups] = (uint32_t)json_integer_value(group);
+	}
+	return 0;
+}
+
+static bool keep_rlimit_value(json_t *json, uint64_t *where)
+{
+	*where = json_is_null(json) ? RLIMIT_UNLIMITED : (uint64_t)json_integer_value(json);
+	return json_is_null(json) || (json_is_integer(json) && json_integer_value(json) >= 0);
+}
+
+static int parse_rlimit(json_t *json, struct rlimits_one *one, struct error *e)
+{
+	json_t *soft, *hard;
+	json_error_t error;
+	const char *type;
+
+	if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:o, s:o}", "type", &type, "soft", &soft, "hard", &hard) < 0)
+		return json_complaint(&error, e);
+	if (!rlimit_number(type, &one->resource))
+		return refuse(e, "rlimits: expected types as in RLIMIT_NOFILE");
+	if (!keep_rlimit_value(soft, &one->soft) || !keep_rlimit_value(hard, &one->hard) || one->soft > one->hard)
+		return refuse(e, "%s: expected numbers or null, and soft not above hard", type);
+	return 0;
+}
+
+static int parse_rlimits(json_t *json, struct rlimits *limits, struct error *e)
+{
+	size_t n = json_array_size(json);
+	int err = 0;
+
+	if (!json_is_array(json) || n > RLIMITS)
+		return refuse(e, "rlimits: expected an array of at most %d", RLIMITS);
+	for (; limits->n < n && !err; limits->n++)
+		err = parse_rlimit(json_array_get(json, limits->n), &limits->one[limits->n], e);
+	return err;
+}
+
 static int parse_words(const char *name, const char *which, const char *caps, const char *seccomp, struct vr_spec *spec, struct error *e)
 {
 	int found = find_word(which, switches, SWITCHES);
@@ -377,18 +459,20 @@ static int parse_words(const char *name, const char *which, const char *caps, co
 int spec_parse(json_t *json, struct vr_spec *spec, struct error *e)
 {
 	json_t *image, *bundle, *rootfs, *args, *env, *cwd, *hostname, *mounts, *config, *limits, *vnics, *geometry, *pid_file, *log_dir;
+	json_t *groups = NULL, *rlimits = NULL;
 	const char *name, *which, *caps, *seccomp;
 	int detach, rm, lossy, err;
 	json_int_t uid, gid;
 	json_error_t error;
 
 	if (json_unpack_ex(json, &error, JSON_STRICT,
-			   "{s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:b}",
+			   "{s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:s, s:s, "
+			   "s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:b, s?o, s?o}",
 			   "name", &name, "image", &image, "bundle", &bundle, "rootfs", &rootfs, "switch", &which, "args", &args,
 			   "env", &env, "cwd", &cwd, "uid", &uid, "gid", &gid, "capabilities", &caps, "seccomp", &seccomp,
 			   "hostname", &hostname, "mounts", &mounts, "config", &config, "limits", &limits, "vnics", &vnics,
 			   "geometry", &geometry, "detach", &detach, "rm", &rm, "pid_file", &pid_file, "log_dir", &log_dir,
-			   "lossy", &lossy) < 0)
+			   "lossy", &lossy, "groups", &groups, "rlimits", &rlimits) < 0)
 		return json_complaint(&error, e);
 	if (lossy)
 		return refuse(e, "an argument, a variable or a path is no UTF-8 text");
@@ -404,6 +488,7 @@ int spec_parse(json_t *json, struct vr_spec *spec, struct error *e)
 	      keep_text(hostname, "hostname", &spec->hostname, e) ?: keep_absolute(config, "config", &spec->config, e) ?:
 	      keep_absolute(pid_file, "pid_file", &spec->pid_file, e) ?: keep_absolute(log_dir, "log_dir", &spec->log_dir, e) ?:
 	      limits_parse(limits, &spec->limits, e) ?: parse_vnics(vnics, spec, e) ?: parse_geometry(geometry, spec, e) ?:
-	      parse_mounts(mounts, spec, e);
+	      parse_mounts(mounts, spec, e) ?: (groups ? parse_groups(groups, spec, e) : 0) ?:
+	      (rlimits ? parse_rlimits(rlimits, &spec->rlimits, e) : 0);
 	return err ?: check_env(spec->env, e);
 }

@@ -115,6 +115,8 @@ __attribute__((noreturn)) static void become(char **argv)
 
 	announce_descriptors();
 	default_signals();
+	if (fault_inject("rlimits", &e) || rlimits_set(&plan.rlimits, &e))
+		give_up(&e, false);
 	if (!fault_inject("exec", &e))
 		fail(&e, execute(argv), "exec \"%s\"", argv[0]);
 	give_up(&e, true);

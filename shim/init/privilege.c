@@ -67,8 +67,8 @@ static int keep_capabilities(const struct init_plan *plan, struct error *e)
 
 static int switch_ids(const struct init_plan *plan, struct error *e)
 {
-	if (setgroups(0, NULL))
-		return fail(e, errno, "can't drop supplementary groups");
+	if (setgroups(plan->ngroups, plan->groups))
+		return fail(e, errno, "can't set supplementary groups");
 	if (setresgid(plan->gid, plan->gid, plan->gid))
 		return fail(e, errno, "can't become group %u", plan->gid);
 	if (setresuid(plan->uid, plan->uid, plan->uid))

@@ -22,8 +22,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (image_parse(text, size, &spec, &e) == 0) {
 		/* What is taken is within what the rest relies on. */
 		if (!spec.args || !spec.args[0] || !spec.rootfs || !spec.cwd || spec.cwd[0] != '/' || spec.uid > 65535 ||
-		    spec.gid > 65535 || spec.vnics > EUROPA_MAX_VNICS || strstr(spec.rootfs, "/../"))
+		    spec.gid > 65535 || spec.vnics > EUROPA_MAX_VNICS || strstr(spec.rootfs, "/../") || spec.ngroups > VR_GROUPS ||
+		    spec.rlimits.n > RLIMITS)
 			abort();
+		for (unsigned i = 0; i < spec.rlimits.n; i++)
+			if (!rlimit_name(spec.rlimits.one[i].resource) || spec.rlimits.one[i].soft > spec.rlimits.one[i].hard)
+				abort();
 	} else if (!e.code || !e.text[0]) {
 		abort();
 	}

@@ -63,11 +63,12 @@ class Box:
         assert done.returncode == 0, f"{args}: exit status {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, image, *options, args=()):
+    def start(self, image, *options, args=(), wrapper=()):
         """Detached. Whether it still runs, the caller knows."""
         vr = VR(self.europa, self.europa.name())
         self.europa.vrs.append(vr)
-        self.europa("run", "--detach", "--name", vr.name, *options, image, *(["--", *args] if args else []))
+        self.europa.home.run(*wrapper, BUILD / "bin" / "europa-run", "--detach", "--name", vr.name, *options, image,
+                             *(["--", *args] if args else []), env=self.europa.env)
         return vr
 
     def exec(self, vr, *argv, **more):
@@ -203,8 +204,7 @@ def test_a_log_directory_of_ones_own(europa, box, image, tmp_path):
 
 def test_rm_forgets_the_vr_when_it_ends(europa, box, image):
     vr = box.start(image("/probe", "exit"), "--rm")
-    wait_for(lambda: not (europa.run_dir / vr.name).exists(), "the directory to go")
-    assert vr.leftovers() == []
+    wait_for(lambda: not vr.leftovers(), "the directory to go, and the supervisor after it")
 
 
 def test_a_vr_that_has_ended_is_remembered(europa, box, image):
@@ -579,6 +579,56 @@ def test_a_user_is_what_was_asked_for(europa, box, image):
     vr = box.start(image("/probe", "wait"))
     lines = status_lines(europa("exec", "--user", "1", vr.name, "/probe", "cat", "/proc/self/status").stdout)
     assert lines["Uid"].split() == ["1"] * 4 and lines["Gid"].split() == ["1"] * 4
+
+
+def test_supplementary_groups_are_the_images(europa, box, image):
+    """And not the user's who is chosen instead."""
+    vr = box.start(image("/probe", "wait", user={"uid": 1000, "gid": 7, "additionalGids": [20, 65535]}))
+
+    def groups(*options):
+        return status_lines(europa("exec", *options, vr.name, "/probe", "cat", "/proc/self/status").stdout)["Groups"].split()
+    assert groups() == ["20", "65535"]
+    assert groups("--user", "1") == []
+    base = vr.state()["uid_base"]
+    (program,) = [pid for pid in vr.pids() if pid != vr.state()["init"]["pid"]]
+    assert status_lines(Path(f"/proc/{program}/status").read_text())["Groups"].split() == [str(base + 20), str(base + 65535)]
+
+
+def resource_limits(text):
+    """{name: (soft, hard)} of /proc/PID/limits."""
+    return {line[:26].strip(): tuple(line[26:].split()[:2]) for line in text.splitlines()[1:]}
+
+
+def test_resource_limits_are_the_images(europa, box, image):
+    """Those of the program, and of whoever enters, not of process 1."""
+    bundle = image("/probe", "wait", rlimits=[{"type": "RLIMIT_NOFILE", "soft": 123, "hard": 1500}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 7},
+                                              {"type": "RLIMIT_DATA", "soft": 1 << 30, "hard": (1 << 64) - 1}])
+    vr = box.start(bundle, wrapper=["prlimit", "--nofile=2000:2000"])
+    (program,) = [pid for pid in vr.pids() if pid != vr.state()["init"]["pid"]]
+    for text in (Path(f"/proc/{program}/limits").read_text(), europa("exec", vr.name, "/probe", "cat", "/proc/self/limits").stdout):
+        limits = resource_limits(text)
+        assert limits["Max open files"] == ("123", "1500") and limits["Max core file size"] == ("0", "7")
+        assert limits["Max data size"] == (str(1 << 30), "unlimited")
+    assert resource_limits(Path(f"/proc/{vr.state()['init']['pid']}/limits").read_text())["Max open files"][0] == "2000"
+
+
+MAY_RAISE = int(status_lines(Path("/proc/self/status").read_text())["CapEff"], 16) & 1 << 24
+
+
+@pytest.mark.skipif(not MAY_RAISE, reason="wants CAP_SYS_RESOURCE")
+def test_resource_limits_may_be_more_than_the_callers(europa, box, image):
+    less = ["prlimit", "--nofile=2000:2000"]
+    vr = box.start(image("/probe", "wait", rlimits=[{"type": "RLIMIT_NOFILE", "soft": 2500, "hard": 3000}]), wrapper=less)
+    done = europa.home.run(*less, BUILD / "bin" / "europa-exec", vr.name, "/probe", "cat", "/proc/self/limits", env=europa.env)
+    (program,) = [pid for pid in vr.pids() if pid != vr.state()["init"]["pid"]]
+    for text in (Path(f"/proc/{program}/limits").read_text(), done.stdout):
+        assert resource_limits(text)["Max open files"] == ("2500", "3000")
+
+
+def test_a_resource_limit_that_cannot_be_had_is_named(box, image):
+    done = box.run(image("/probe", "exit", "0", rlimits=[{"type": "RLIMIT_NOFILE", "soft": 1, "hard": (1 << 64) - 1}]), check=False)
+    assert done.returncode == 125
+    assert done.stderr == "europa-run: cannot set the image's resource limit RLIMIT_NOFILE to unlimited: Operation not permitted\n"
 
 
 def test_inheritable_capabilities(europa, box, image):

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +38,8 @@ static struct manifest sample(void)
 		.rx_packets = 1, .tx_packets = 2,
 		.spec = {
 			.name = "left", .bundle = strdup("/images/ipfwd"), .rootfs = strdup("/images/ipfwd/rootfs"), .cwd = strdup("/"),
+			.ngroups = 2, .groups = { 7, 65535 },
+			.rlimits = { .n = 1, .one = { { .resource = RLIMIT_NOFILE, .soft = 1024, .hard = RLIMIT_UNLIMITED } } },
 			.image = strdup("image/ipfwd"), .limits = { .cpu_permille = 250, .period_us = 10000, .cpuset = strdup("0-1"), .memory = 1 << 26 },
 			.vnics = 2, .vnic = { { .mac = { 2, 0, 0, 0, 0, 1 }, .mtu = 1500 },
 				{ .kind = EUROPA_PORT_SHARED, .target = strdup("eth1"), .rule = strdup("vlan 5"), .mac = { 2, 0, 0, 0, 0, 2 }, .mtu = 9000 } },
@@ -102,6 +105,10 @@ static void a_manifest_comes_back(void **state)
 	struct manifest back = { 0 };
 
 	comes_back(sample(), &back);
+	assert_int_equal(back.spec.ngroups, 2);
+	assert_int_equal(back.spec.groups[1], 65535);
+	assert_int_equal(back.spec.rlimits.one[0].resource, RLIMIT_NOFILE);
+	assert_true(back.spec.rlimits.one[0].soft == 1024 && back.spec.rlimits.one[0].hard == RLIMIT_UNLIMITED);
 	assert_int_equal(back.network[0].routes[0].metric, 7);
 	assert_true(back.network[0].routes[0].onlink);
 	assert_true(back.network[0].addresses[0].has_peer && !back.network[0].addresses[1].has_peer);
@@ -215,6 +222,11 @@ static void what_a_stranger_writes_into_a_manifest_is_refused(void **state)
 		{ "\"via\": \"10.0.0.1\"", "\"via\": \"2001:db8::1\"", "one family" },
 		{ "\"peer\": \"10.0.0.9\"", "\"peer\": \"2001:db8::1\"", "one family" },
 		{ "\"onlink\": true", "\"onlink\": 2", "Expected true or false" },
+		{ "65535\n", "65536\n", "group 65536" },
+		{ "65535\n", "\"x\"\n", "groups: expected numbers" },
+		{ "\"RLIMIT_NOFILE\"", "\"RLIMIT_FILES\"", "RLIMIT_NOFILE" },
+		{ "\"soft\": 1024", "\"soft\": -1", "RLIMIT_NOFILE: expected numbers or null" },
+		{ "\"hard\": null", "\"hard\": 7", "not above hard" },
 		{ "\"cpuset\": \"0-1\"", "\"cpuset\": \"1-0\"", "cpuset" },
 		{ "\"env\": [", "\"env\": [\"=\",", "NAME=VALUE" },
 		{ "\"target\": \"eth1\"", "\"target\": \"../eth1\"", "device" },

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,6 +83,27 @@ static void the_process_is_taken(void **state)
 	assert_int_equal(spec.uid, 1000);
 	assert_int_equal(spec.gid, 65535);
 	assert_string_equal(spec.hostname, "r-1.x");
+	spec_release(&spec);
+}
+
+static void groups_and_resource_limits_are_taken(void **state)
+{
+	struct vr_spec spec;
+
+	take("'args': ['18446744073709551615'], 'user': {'additionalGids': [7, 65535]}, 'rlimits': [{'type': 'RLIMIT_NOFILE', 'soft': 10, 'hard': 20},"
+	     " {'type': 'RLIMIT_CORE', 'soft': 0, 'hard': 18446744073709551615}, {'type': 'RLIMIT_RTTIME', 'soft': 5, 'hard': 5}]", "", &spec);
+	assert_int_equal(spec.ngroups, 2);
+	assert_int_equal(spec.groups[0], 7);
+	assert_int_equal(spec.groups[1], 65535);
+	assert_int_equal(spec.rlimits.n, 3);
+	assert_int_equal(spec.rlimits.one[0].resource, RLIMIT_NOFILE);
+	assert_int_equal(spec.rlimits.one[0].soft, 10);
+	assert_int_equal(spec.rlimits.one[0].hard, 20);
+	assert_int_equal(spec.rlimits.one[1].resource, RLIMIT_CORE);
+	assert_int_equal(spec.rlimits.one[1].soft, 0);
+	assert_true(spec.rlimits.one[1].hard == RLIMIT_UNLIMITED);
+	assert_int_equal(spec.rlimits.one[2].resource, RLIMIT_RTTIME);
+	assert_string_equal(spec.args[0], "18446744073709551615");
 	spec_release(&spec);
 }
 
@@ -162,6 +184,21 @@ static void what_is_wrong_is_refused_with_its_place(void **state)
 		{ "'args': ['x'], 'user': {'gid': 4294967296}", "", "process.user.gid: expected an id from 0 to 65535" },
 		{ "'args': ['x'], 'user': {'uid': 1.0}", "", "process.user.uid: expected an integer" },
 		{ "'args': ['x'], 'user': {'uid': 01}", "", "config.json:2:" },
+		{ "'args': ['x'], 'user': {'additionalGids': 7}", "", "process.user.additionalGids: expected an array" },
+		{ "'args': ['x'], 'user': {'additionalGids': [7, '8']}", "", ":2:60: process.user.additionalGids[1]: expected an integer" },
+		{ "'args': ['x'], 'user': {'additionalGids': [65536]}", "", "process.user.additionalGids[0]: expected an id from 0 to 65535" },
+		{ "'args': ['x'], 'user': {'additionalGids': [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}", "",
+		  "process.user.additionalGids: expected at most 32" },
+		{ "'args': ['x'], 'rlimits': {}", "", "process.rlimits: expected an array" },
+		{ "'args': ['x'], 'rlimits': [7]", "", "process.rlimits[0]: expected an object" },
+		{ "'args': ['x'], 'rlimits': [{'soft': 1, 'hard': 1}]", "", "process.rlimits[0].type: \"\": expected a resource limit" },
+		{ "'args': ['x'], 'rlimits': [{'type': 'NOFILE', 'soft': 1, 'hard': 1}]", "", "\"NOFILE\": expected a resource limit, as in RLIMIT_NOFILE" },
+		{ "'args': ['x'], 'rlimits': [{'type': 'RLIMIT_AS', 'soft': 2, 'hard': 1}]", "", "process.rlimits[0].soft: expected at most what \"hard\" is" },
+		{ "'args': ['x'], 'rlimits': [{'type': 'RLIMIT_AS', 'soft': -1, 'hard': 1}]", "", "process.rlimits[0].soft: expected a number" },
+		{ "'args': ['x'], 'rlimits': [{'type': 'RLIMIT_AS', 'soft': 1}]", "", "process.rlimits[0].hard: expected a number" },
+		{ "'args': ['x'], 'rlimits': [{'type': 'RLIMIT_AS', 'soft': '1', 'hard': 1}]", "", "process.rlimits[0].soft: expected an integer" },
+		{ "'args': ['x'], 'rlimits': [{'type': 'RLIMIT_AS', 'soft': 1, 'hard': 1}, {'type': 'RLIMIT_AS', 'soft': 1, 'hard': 1}]", "",
+		  "process.rlimits[1].type: \"RLIMIT_AS\": expected each resource limit once" },
 		{ "'args': ['x'], 'capabilities': {'bounding': ['CAP_WRONG']}", "",
 		  "process.capabilities.bounding[0]: \"CAP_WRONG\": expected a capability" },
 		{ "'args': ['x'], 'capabilities': {'bounding': ['12']}", "", "expected a capability" },
@@ -340,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_minimal_image_has_the_defaults),
 		cmocka_unit_test(the_process_is_taken),
+		cmocka_unit_test(groups_and_resource_limits_are_taken),
 		cmocka_unit_test(annotations_are_the_defaults_of_the_vnics),
 		cmocka_unit_test(capabilities_are_what_every_list_and_the_policy_have),
 		cmocka_unit_test(the_usual_parts_of_a_bundle_are_ignored),
