@@ -82,6 +82,17 @@ def test_the_manual_page_has_the_options_of_the_table(name):
     assert ".Sh EXIT STATUS" in page and ".Sh EXAMPLES" in page
 
 
+def test_ipfwds_manual_page_has_its_options_and_statements():
+    page = (ROOT / "docs/man/ipfwd.8").read_text()
+    items = re.findall(r"^\.It (.*)", page, re.M)
+    told = command(IMAGES / "ipfwd" / "rootfs" / "bin" / "ipfwd", "--help").stdout
+    statements = [line.split() for line in told.partition("\n\n")[2].partition("\n\n")[0].splitlines()]
+    assert {item.split()[1] for item in items if item.startswith("Cm")} == {words[0] for words in statements}
+    assert sum(item.startswith("Cm") for item in items) == len(statements) >= 9
+    assert {option for item in items for option in re.findall(r"Fl -([a-z-]+)", item)} == \
+        set(re.findall(r"^  -., --([a-z]+)", told, re.M)) - {"help", "version"}
+
+
 @pytest.mark.parametrize("page", sorted(p.name for p in (ROOT / "docs/man").glob("*.[1-9]")))
 def test_the_manual_page_has_no_warnings(page):
     done = command("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", ROOT / "docs/man" / page,
