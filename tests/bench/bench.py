@@ -476,6 +476,7 @@ class EuropaRouter(Path3):
             os.sched_setaffinity(pid, set(range(os.cpu_count())))
 
 
+ROUTERS = [EuropaRouter, SocketRouter, KernelRouter]
 RATES = [100_000, 150_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000, 850_000, 1_000_000, 1_200_000, 1_500_000]
 
 
@@ -799,7 +800,7 @@ def main():
     for section in sections:
         try:
             if section in ("forward", "tcp") and paths is None:
-                paths = [EuropaRouter(), SocketRouter(), KernelRouter()]
+                paths = [kind() for kind in ROUTERS]
                 if "tcp" in sections:
                     # Before the flood's steering changes the devices.
                     tcp(paths)

@@ -2,6 +2,7 @@
 """
 Other people's routers in user mode, for the figures. Each is a path as in bench.py; where it can't run, its constructor says why.
 """
+import re
 import shutil
 import subprocess
 import tempfile
@@ -28,8 +29,10 @@ class Peer(ProgramRouter):
         return self.router.popen(*argv, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
 
     def last_words(self):
+        """The last line that tells of a failure, or else the last one."""
         self.log.seek(0)
-        return self.log.read().strip().rpartition("\n")[2][-200:]
+        lines = [line.strip() for line in self.log if line.strip()] or ["it said nothing"]
+        return next((line for line in reversed(lines) if re.search("fail|error|cannot|invalid|denied", line, re.I)), lines[-1])
 
     def forwards(self):
         before = self.received()
@@ -81,3 +84,6 @@ class Click(Peer):
         return self.start_logged(click, "-e", f"""
             FromDevice(in, METHOD LINUX, PROMISC true, BURST 32) -> Strip(14) -> CheckIPHeader -> DecIPTTL
             -> EtherEncap(0x0800, {self.router.mac("out")}, {self.sink.mac(self.right)}) -> Queue(1024) -> ToDevice(out, METHOD LINUX, BURST 32)""")
+
+
+PEERS = [TestpmdPacket, TestpmdXdp, Click]

@@ -7,7 +7,7 @@ import tempfile
 import bench
 import peers
 from bench import Namespace, note, options, run
-from figure import contenders, figure, in_turns, remark
+from figure import figure, in_turns, remark, those_that_run
 from parts import PROGRAMS, background, on_one_cpu
 
 
@@ -40,7 +40,8 @@ def table2():
             yield dict(call=call, bytes=int(size), cycles=float(cycles))
 
 
-# Where a packet's cycles go: the first stage of which a function is in the call chain. The kernel's functions are called so in 6.1 and 6.18.
+# Where a packet's cycles go: the first stage of which a function is in the call chain. Functions have the names of Linux 6.18 here; where another
+# kernel calls them otherwise, more counts as other work.
 STAGES = {
     "freeing": ["skb_release_data", "kfree_skbmem", "skb_free_head", "napi_consume_skb", "consume_skb", "kfree_skb_list_reason"],
     "receiving host": ["process_backlog"],
@@ -56,7 +57,6 @@ STAGES = {
 PARTIES = {"nic": "NIC thread", "switch": "europad", "VR": "VR", "router": "router"}
 COLUMNS = [*STAGES, "other kernel work", "europad's own", "router's own"]
 COLOURS = "a6cee3 1f78b4 b2df8a 33a02c fb9a99 e31a1c fdbf6f ff7f00 cab2d6 6a3d9a d9d9d9 b15928 000000".split()
-CONTENDERS = [bench.EuropaRouter, bench.SocketRouter, bench.KernelRouter, peers.TestpmdPacket, peers.TestpmdXdp]
 
 
 @figure("stages", "What a packet's cycles are used for", ["contender"], ["pps", *PARTIES.values(), *COLUMNS],
@@ -68,7 +68,7 @@ CONTENDERS = [bench.EuropaRouter, bench.SocketRouter, bench.KernelRouter, peers.
         sample belongs to the first of the stages of which a function is in its chain. freeing: sk_buffs and their pages, given back wherever that
         is; receiving host: the backlog softirq, in which the sink gets the packet, on the router's CPU; own: outside of the kernel.""")
 def stages():
-    paths = contenders(*CONTENDERS)
+    paths = [kind() for kind in bench.ROUTERS] + those_that_run(peers.PEERS)
     with on_one_cpu(paths), tempfile.TemporaryDirectory() as directory:
         for (path,) in in_turns("stages", paths):
             _, _, rate = bench.best_of(path)

@@ -22,7 +22,7 @@ def remark(text):
         remarks.append(" ".join(text.split()))
 
 
-def contenders(*kinds):
+def those_that_run(kinds):
     """One of each, without those that can't run here."""
     running = []
     for kind in kinds:

@@ -10,7 +10,7 @@ from figure import figure, in_turns, lines
 from parts import background, latency, on_one_cpu, pick
 
 
-CONTENDERS = [kind.title for kind in (bench.EuropaRouter, bench.SocketRouter, bench.KernelRouter)]
+CONTENDERS = [kind.title for kind in bench.ROUTERS]
 
 
 @figure("wakeup", "How long a packet takes, by how seldom packets come", ["contender", "rate"], ["p50", "p90", "p99", "loss"],
@@ -19,7 +19,7 @@ CONTENDERS = [kind.title for kind in (bench.EuropaRouter, bench.SocketRouter, be
         """UDP over veth through each router; from the send call to the kernel's time stamp at the other end. At 20 packets/s each packet finds
         everybody asleep: the first packet after a pause, and what a wake-up costs. Nothing is pinned.""")
 def wakeup():
-    paths = [bench.EuropaRouter(), bench.SocketRouter(), bench.KernelRouter()]
+    paths = [kind() for kind in bench.ROUTERS]
     for rate, path in in_turns("wakeup", [20, 200, 2000, 20000], paths):
         yield dict(contender=path.title, rate=rate) | pick(latency(path, rate, max(options.seconds, 40 / rate)), "p50", "p90", "p99", "loss")
 
@@ -30,7 +30,7 @@ def wakeup():
         """As figure 5a: 64-byte UDP, everything that routes on one CPU. In each round first the most that gets through each router is looked for,
         then shares of that are offered, and beside them a probe of 500 packets/s takes the time.""")
 def load():
-    paths = [bench.EuropaRouter(), bench.SocketRouter(), bench.KernelRouter()]
+    paths = [kind() for kind in bench.ROUTERS]
     with on_one_cpu(paths):
         for (path,) in in_turns("load", paths):
             most, _, _ = bench.best_of(path)

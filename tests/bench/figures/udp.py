@@ -9,12 +9,11 @@ from pathlib import Path
 import bench
 import peers
 from bench import run
-from figure import contenders, figure, in_turns, remark
+from figure import figure, in_turns, remark, those_that_run
 from parts import POOLS, PROGRAMS, on_one_cpu
 
 
-CONTENDERS = [bench.EuropaRouter, bench.SocketRouter, bench.KernelRouter, peers.TestpmdPacket, peers.TestpmdXdp, peers.Click]
-TITLES = [kind.title for kind in CONTENDERS]
+TITLES = [kind.title for kind in bench.ROUTERS + peers.PEERS]
 
 
 @figure("figure5a", "Figure 5a: forwarded against offered, 64 bytes", ["contender", "offered"], ["pps", "cpu"],
@@ -23,7 +22,7 @@ TITLES = [kind.title for kind in CONTENDERS]
         """UDP over veth, small tables, everything that routes on one CPU, the generator on the other: as in "64-byte UDP over veth".
         testpmd polls without pause, and so shares that CPU with the NIC thread whatever is offered.""")
 def figure5a():
-    paths = contenders(*CONTENDERS)
+    paths = [kind() for kind in bench.ROUTERS] + those_that_run(peers.PEERS)
     with on_one_cpu(paths):
         for rate, path in in_turns("figure5a", bench.RATES, paths):
             pps, used = bench.offer(path, rate)
@@ -99,7 +98,7 @@ def figure8():
         its way, and compares what the devices at both ends have counted. A rate at which too much was lost is tried once more: somebody else may have
         wanted the CPU.""")
 def pdr():
-    paths = contenders(*CONTENDERS)
+    paths = [kind() for kind in bench.ROUTERS] + those_that_run(peers.PEERS)
     with on_one_cpu(paths):
         for (path,) in in_turns("pdr", paths):
             if rate := highest_rate(path):
