@@ -57,6 +57,12 @@ struct europa {
 	struct europa_private *priv;
 };
 
+/* In C++ a function hides a constructor of the structure that has its name, as the switch's verbs have. Nobody wants one. */
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+
 /*
  * Attaches to the region whose descriptors this process was handed (LISTEN_FDS, LISTEN_FDNAMES), maps it and checks it. 0, or
  * -ENOENT: none was handed; -EPROTO: another major version; -EINVAL: not a region; -errno of the system call that failed.
@@ -68,6 +74,10 @@ int europa_attach_fds(struct europa **eu, int control, int pool, int doorbell, i
 /* The memfd for the data plane's state, which europa_attach() finds by itself; the library owns it afterwards. */
 void europa_attach_state(struct europa *eu, int state);
 void europa_detach(struct europa *eu);
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 /* One line of text for what europa_attach returned. */
 const char *europa_strerror(int error);

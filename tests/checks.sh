@@ -30,9 +30,9 @@ check_headers_are_c_and_cplusplus()
 {
 	local header
 	for header in kmod/uapi/linux/europa.h shim/europa.h; do
-		cc -x c -std=c99 -Wall -Wextra -Werror -D_GNU_SOURCE -Ikmod/uapi -Ikmod -I. -fsyntax-only "$header" ||
+		cc -x c -std=c99 -Wall -Wextra -Wshadow -Werror -D_GNU_SOURCE -Ikmod/uapi -Ikmod -I. -fsyntax-only "$header" ||
 			complain "C: $header"
-		c++ -x c++ -std=c++11 -Wall -Wextra -Werror -Ikmod/uapi -Ikmod -I. -fsyntax-only "$header" ||
+		c++ -x c++ -std=c++11 -Wall -Wextra -Wshadow -Werror -Ikmod/uapi -Ikmod -I. -fsyntax-only "$header" ||
 			complain "C++: $header"
 	done
 }
