@@ -6,26 +6,9 @@
 #include <stdlib.h>
 
 #include "images/ipfwd/state.h"
+#include "tests/fuzz/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct bytes {
-	uint8_t *at;
-	size_t n, room;
-};
-
-static int put(void *to, const void *bytes, size_t n)
-{
-	struct bytes *b = to;
-
-	/* A state that was taken is saved in as many bytes, or in fewer where next hops were equal. */
-	if (n > b->room - b->n)
-		abort();
-	if (n)
-		memcpy(b->at + b->n, bytes, n);
-	b->n += n;
-	return 0;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,29 +4,13 @@
 #include <string.h>
 
 #include "images/l2switch/state.h"
+#include "tests/fuzz/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define PORTS  4
 #define AGEING 300
 #define NOW    100          /* so that who was heard of earlier than that is heard of before the clock began */
-
-struct bytes {
-	uint8_t *at;
-	size_t n, room;
-};
-
-static int put(void *to, const void *bytes, size_t n)
-{
-	struct bytes *b = to;
-
-	if (n > b->room - b->n)
-		abort();
-	if (n)
-		memcpy(b->at + b->n, bytes, n);
-	b->n += n;
-	return 0;
-}
 
 static void use(const struct stations *stations, size_t size)
 {

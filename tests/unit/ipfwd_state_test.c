@@ -284,7 +284,7 @@ static u32 get(const struct bytes *b, size_t at)
 	return value;
 }
 
-static void refuses(const struct bytes *good, size_t at, const char *new_bytes, size_t n, const char *says)
+static void refuses(const struct bytes *good, size_t at, const void *new_bytes, size_t n, const char *says)
 {
 	struct router *r = router_new(&two_vnics, 0);
 	struct error e = { 0 };
@@ -299,48 +299,80 @@ static void refuses(const struct bytes *good, size_t at, const char *new_bytes, 
 	free(bytes);
 }
 
+/* A state's parts, in their order, and what an element of each has in bytes. */
+enum part { FIXED, ADDRESSES, NEXTHOPS, HOSTS, ROUTES, PARTS };
+
+static const struct { size_t at, element; } counts[PARTS] = {
+	[ADDRESSES] = { AT_ADDRESSES, 8 }, [NEXTHOPS] = { AT_NEXTHOPS, 8 }, [HOSTS] = { AT_NEIGHBOURS, 16 }, [ROUTES] = { AT_ROUTES, 8 },
+};
+
+static void find_parts(const struct bytes *s, size_t parts[PARTS])
+{
+	parts[FIXED] = 0;
+	parts[ADDRESSES] = HEADER;
+	for (unsigned p = NEXTHOPS; p < PARTS; p++)
+		parts[p] = parts[p - 1] + counts[p - 1].element * get(s, counts[p - 1].at);
+}
+
+#define BYTES(text) (text), sizeof(text) - 1
+
 static void what_makes_no_sense_is_refused_by_name(void **state)
 {
+	static const struct { enum part part; size_t at; const char *bytes; size_t n; const char *says; } rows[] = {
+		{ FIXED, 0, BYTES("x"), "ipfwd didn't write" },
+		{ FIXED, AT_PORTS, BYTES("\3"), "3 vNICs; this one has 2" },
+		{ FIXED, AT_ADDRESSES, BYTES("\1"), "takes" },
+		{ FIXED, AT_NEXTHOPS, BYTES("\377\377\377\377"), "takes" },
+		{ FIXED, AT_NEIGHBOURS, BYTES("\377\377\377\377"), "takes" },
+		{ FIXED, AT_ROUTES, BYTES("\377\377\377\377"), "takes" },
+		{ FIXED, AT_REDIRECTS, BYTES("\2"), "0 or 1" },
+		{ FIXED, AT_SOURCE_CHECK, BYTES("\2"), "0 or 1" },
+		{ FIXED, AT_VLANS + 2, BYTES("\xff\xff"), "VLAN 65535" },
+		{ FIXED, AT_VLANS + 4, BYTES("\1"), "vNIC 2 has VLAN 1" },
+		{ ADDRESSES, 4, BYTES("\0"), "is no address" },
+		{ ADDRESSES, 4, BYTES("\41"), "\"10.0.0.1/33\"" },
+		{ ADDRESSES, 5, BYTES("\2"), "vNIC 2" },
+		{ ADDRESSES, 6, BYTES("\1"), "is no address" },
+		{ NEXTHOPS, 4, BYTES("\2"), "kind 2" },
+		{ NEXTHOPS, 4, BYTES("\10"), "kind 8" },
+		{ NEXTHOPS, 5, BYTES("\2"), "vNIC 2" },
+		{ NEXTHOPS, 6, BYTES("\1"), "makes no sense" },
+		{ HOSTS, 8, BYTES("\1"), "neighbour" },
+		{ HOSTS, 14, BYTES("\2"), "of vNIC 2" },
+		{ HOSTS, 15, BYTES("\2"), "neighbour" },
+		{ HOSTS, 15, BYTES("\7"), "neighbour" },
+		{ ROUTES, 4, BYTES("\0\0"), "is no route" },
+		{ ROUTES, 4, BYTES("\377\377"), "is no route" },
+		{ ROUTES, 6, BYTES("\41"), "is no route" },
+		{ ROUTES, 7, BYTES("\1"), "is no route" },
+	};
 	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_standard);
 	struct bytes s = saved(b->r);
-	size_t addresses = HEADER, nexthops = addresses + 8 * get(&s, AT_ADDRESSES);
-	size_t neighbours = nexthops + 8 * get(&s, AT_NEXTHOPS), routes = neighbours + 16 * get(&s, AT_NEIGHBOURS);
+	size_t parts[PARTS];
 
-#define REFUSES(at, bytes, says) refuses(&s, (at), (bytes), sizeof(bytes) - 1, (says))
-	REFUSES(0, "x", "ipfwd didn't write");
-	REFUSES(AT_PORTS, "\3", "3 vNICs; this one has 2");
-	REFUSES(AT_ADDRESSES, "\1", "takes");
-	REFUSES(AT_NEXTHOPS, "\377\377\377\377", "takes");
-	REFUSES(AT_NEIGHBOURS, "\377\377\377\377", "takes");
-	REFUSES(AT_ROUTES, "\377\377\377\377", "takes");
-	REFUSES(AT_REDIRECTS, "\2", "0 or 1");
-	REFUSES(AT_SOURCE_CHECK, "\2", "0 or 1");
-	REFUSES(AT_VLANS + 2, "\xff\xff", "VLAN 65535");
-	REFUSES(AT_VLANS + 4, "\1", "vNIC 2 has VLAN 1");
+	find_parts(&s, parts);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		refuses(&s, parts[rows[i].part] + rows[i].at, rows[i].bytes, rows[i].n, rows[i].says);
+	free(s.at);
+	ipfwd_close(b);
+}
 
-	REFUSES(addresses + 4, "\0", "is no address");
-	REFUSES(addresses + 4, "\41", "\"10.0.0.1/33\"");
-	REFUSES(addresses + 5, "\2", "vNIC 2");
-	REFUSES(addresses + 6, "\1", "is no address");
+static void what_is_there_twice_is_refused(void **state)
+{
+	static const struct { enum part part; const char *says; } rows[] = {
+		{ ADDRESSES, "one address too many" }, { HOSTS, "twice" }, { ROUTES, "twice" },
+	};
+	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_standard);
+	struct bytes s = saved(b->r);
+	size_t parts[PARTS];
+
+	find_parts(&s, parts);
 	/* The second becomes the first's twin. */
-	refuses(&s, addresses + 8, (const char *)s.at + addresses, 8, "one address too many");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		size_t at = parts[rows[i].part], n = counts[rows[i].part].element;
 
-	REFUSES(nexthops + 4, "\2", "kind 2");
-	REFUSES(nexthops + 4, "\10", "kind 8");
-	REFUSES(nexthops + 5, "\2", "vNIC 2");
-	REFUSES(nexthops + 6, "\1", "makes no sense");
-
-	REFUSES(neighbours + 8, "\1", "neighbour");
-	REFUSES(neighbours + 14, "\2", "of vNIC 2");
-	REFUSES(neighbours + 15, "\2", "neighbour");
-	REFUSES(neighbours + 15, "\7", "neighbour");
-	refuses(&s, neighbours + 16, (const char *)s.at + neighbours, 16, "twice");
-
-	REFUSES(routes + 4, "\0\0", "is no route");
-	REFUSES(routes + 4, "\377\377", "is no route");
-	REFUSES(routes + 6, "\41", "is no route");
-	REFUSES(routes + 7, "\1", "is no route");
-	refuses(&s, routes + 8, (const char *)s.at + routes, 8, "twice");
+		refuses(&s, at + n, s.at + at, n, rows[i].says);
+	}
 	free(s.at);
 	ipfwd_close(b);
 }
@@ -403,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_million_routes_come_back),
 		cmocka_unit_test(a_put_that_fails_ends_it),
 		cmocka_unit_test(what_makes_no_sense_is_refused_by_name),
+		cmocka_unit_test(what_is_there_twice_is_refused),
 		cmocka_unit_test(another_version_is_refused),
 		cmocka_unit_test(no_damage_goes_beyond_an_error),
 	};
