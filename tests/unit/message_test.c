@@ -31,7 +31,7 @@ static unsigned open_descriptors(void)
 
 static void send_many(unsigned n)
 {
-	int fds[MESSAGE_FDS];
+	int fds[MESSAGE_FDS] = { 0 };
 
 	for (unsigned i = 0; i < n; i++)
 		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
