@@ -2,7 +2,7 @@
 include runtime/seccomp/build.mk
 # engine/rules.c: what a filter compiles to is handed to the kernel module. engine/netlink.c: how rtnetlink is asked.
 # core/vr.c: a region that is restored is laid out as a switch would.
-RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c runtime/checkpoint/*.c)) $(addprefix runtime/engine/,rules.c netlink.c) kmod/core/layout.c $(addprefix kmod/core/,vr.c pool.c check.c)
+RUNTIME_SOURCES := $(sort $(wildcard runtime/*.c runtime/checkpoint/*.c)) $(addprefix runtime/engine/,rules.c netlink.c) kmod/core/layout.c $(addprefix kmod/core/,vr.c pool.c check.c rule.c)
 RUNTIME_LIBS    := -lcap -lseccomp -lcgroup -ljansson -lmnl -lnettle
 $(eval $(call program,bin/europa,$(RUNTIME_SOURCES),$(RUNTIME_LIBS)))
 $(O)/bin/europa: $(O)/lib/libcgroups.a

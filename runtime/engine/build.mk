@@ -7,13 +7,13 @@ BUILD   += $(O)/bin/europad
 INSTALL += 755:$(O)/bin/europad:$(LIBEXECDIR)/europad
 
 # A VR without a container, for tests/integration/test_switch.py; it looks for europad beside itself.
-$(eval $(call program,tests/vr_driver,tests/integration/vr_driver.c runtime/backend.c runtime/kernel.c runtime/message.c runtime/region.c runtime/engine/rules.c runtime/error.c,))
+$(eval $(call program,tests/vr_driver,tests/integration/vr_driver.c runtime/backend.c runtime/kernel.c runtime/message.c runtime/region.c runtime/engine/rules.c kmod/core/rule.c runtime/error.c,))
 $(O)/tests/vr_driver: $(O)/lib/libeuropa-test.a | $(O)/tests/europad
 $(O)/tests/europad: $(O)/bin/europad
 	$(Q)mkdir -p $(@D) && ln -sfn ../bin/europad $@
 check-all check-integration: $(O)/tests/vr_driver
 
-RULES_TESTED := runtime/engine/rules.c runtime/engine/protocol.c runtime/error.c
+RULES_TESTED := runtime/engine/rules.c kmod/core/rule.c runtime/engine/protocol.c runtime/error.c
 $(eval $(call program,tests/rules_test,tests/unit/rules_test.c $(RULES_TESTED),-lcmocka))
 $(eval $(call program,tests/protocol_test,tests/unit/protocol_test.c $(RULES_TESTED),-lcmocka))
 UNIT_TESTS += $(O)/tests/rules_test $(O)/tests/protocol_test

@@ -10,106 +10,7 @@
 
 #include "runtime/error.h"
 
-#define BLANK " \t"
-
-/* Decimal, or hexadecimal with 0x; all of the text and nothing else. */
-static bool parse_number(const char *text, u64 least, u64 most, u64 *out)
-{
-	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-	const char *digits = hex ? text + 2 : text;
-	size_t n = strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789");
-
-	if (!n || digits[n] || n > 12)
-		return false;
-	*out = strtoull(digits, NULL, hex ? 16 : 10);
-	return *out >= least && *out <= most;
-}
-
-static int parse_vlan(const char *word, struct rule *rule, struct error *e)
-{
-	u64 n;
-
-	if (!parse_number(word, 1, 4094, &n))
-		return refuse(e, "rule \"vlan %s\": \"%s\" is no VLAN; 1 to 4094 are", word, word);
-	rule->number = n;
-	return 0;
-}
-
-static int parse_ethertype(const char *word, struct rule *rule, struct error *e)
-{
-	u64 n;
-
-	if (!parse_number(word, 0x600, 0xffff, &n))
-		return refuse(e, "rule \"ethertype %s\": \"%s\" is no EtherType; 0x0600 to 0xffff are", word, word);
-	rule->number = n;
-	return 0;
-}
-
-static int parse_udp(const char *word, struct rule *rule, struct error *e)
-{
-	u64 n;
-
-	if (!parse_number(word, 1, 65535, &n))
-		return refuse(e, "rule \"udp %s\": \"%s\" is no port; 1 to 65535 are", word, word);
-	rule->number = n;
-	return 0;
-}
-
-static int parse_vxlan(const char *word, struct rule *rule, struct error *e)
-{
-	u64 n;
-
-	if (!parse_number(word, 0, 0xffffff, &n))
-		return refuse(e, "rule \"vxlan %s\": \"%s\" is no VNI; 0 to 16777215 are", word, word);
-	rule->vni = n;
-	return 0;
-}
-
-/* What of the address lies beyond the prefix becomes 0; false: it was 0. */
-static bool clear_host_bits(struct rule *rule, unsigned bits)
-{
-	bool cleared = false;
-	unsigned bit;
-
-	for (bit = rule->prefix_len; bit < bits; bit++) {
-		u8 mask = 0x80 >> (bit & 7);
-
-		cleared |= rule->address[bit / 8] & mask;
-		rule->address[bit / 8] &= ~mask;
-	}
-	return cleared;
-}
-
-static int parse_ip(const char *word, struct rule *rule, struct error *e)
-{
-	char address[INET6_ADDRSTRLEN];
-	const char *slash = strchr(word, '/');
-	size_t n = slash ? (size_t)(slash - word) : strlen(word);
-	unsigned bits;
-	u64 length;
-
-	if (n >= sizeof address)
-		return refuse(e, "rule \"ip %s\": that is no address; 10.0.0.0/8 or fd00::/8 would be right", word);
-	memcpy(address, word, n);
-	address[n] = '\0';
-	if (inet_pton(AF_INET, address, rule->address) == 1)
-		rule->family = 4;
-	else if (inet_pton(AF_INET6, address, rule->address) == 1)
-		rule->family = 6;
-	else
-		return refuse(e, "rule \"ip %s\": \"%s\" is no address; 10.0.0.0/8 or fd00::/8 would be right", word, address);
-	bits = rule->family == 4 ? 32 : 128;
-	length = bits;
-	if (slash && !parse_number(slash + 1, 0, bits, &length))
-		return refuse(e, "rule \"ip %s\": \"%s\" is no prefix length; 0 to %u are", word, slash + 1, bits);
-	rule->prefix_len = length;
-	if (clear_host_bits(rule, bits)) {
-		inet_ntop(rule->family == 4 ? AF_INET : AF_INET6, rule->address, address, sizeof address);
-		return refuse(e, "rule \"ip %s\": the address goes on behind the prefix; %s/%u would be right", word, address,
-			      rule->prefix_len);
-	}
-	return 0;
-}
+#define RULE_MAX 512
 
 /* ---- filters ---- */
 
@@ -190,63 +91,43 @@ bool rule_run_filter(const void *filter, const u8 *frame, u32 len)
 
 /* ---- the text ---- */
 
-static const struct {
-	const char *word;
-	enum rule_kind kind;
-	int (*parse)(const char *word, struct rule *rule, struct error *e);     /* NULL: nothing follows */
-} kinds[] = {
-	{ "mac",       RULE_MAC,       NULL },
-	{ "vlan",      RULE_VLAN,      parse_vlan },
-	{ "ethertype", RULE_ETHERTYPE, parse_ethertype },
-	{ "ip",        RULE_IP,        parse_ip },
-	{ "udp",       RULE_UDP,       parse_udp },
-	{ "vxlan",     RULE_VXLAN,     parse_vxlan },
-	{ "filter",    RULE_FILTER,    parse_filter },
-};
-#define KINDS (sizeof kinds / sizeof *kinds)
-
-/* What follows the first word: one word, but all the rest for a filter. */
-static int parse_rest(unsigned k, char *rest, struct rule *rule, struct error *e)
+static u8 read_address(struct text text, u8 address[16])
 {
-	char *more;
+	char word[INET6_ADDRSTRLEN];
 
-	rest += strspn(rest, BLANK);
-	if (kinds[k].kind != RULE_FILTER) {
-		more = rest + strcspn(rest, BLANK);
-		if (more[strspn(more, BLANK)])
-			return refuse(e, "rule \"%s\": \"%s\" is too much", kinds[k].word, more + strspn(more, BLANK));
-		*more = '\0';
-	}
-	if (!kinds[k].parse)
-		return *rest ? refuse(e, "rule \"%s\": \"%s\" is too much", kinds[k].word, rest) : 0;
-	if (!*rest)
-		return refuse(e, "rule \"%s\": of what?", kinds[k].word);
-	return kinds[k].parse(rest, rule, e);
+	if (text.n >= sizeof word)
+		return 0;
+	memcpy(word, text.at, text.n);
+	word[text.n] = '\0';
+	return inet_pton(AF_INET, word, address) == 1 ? 4 : inet_pton(AF_INET6, word, address) == 1 ? 6 : 0;
+}
+
+static int complain(const char *text, const struct rule *rule, const struct rule_fault *fault, struct error *e)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (!fault->word.at)
+		return refuse(e, "rule \"%s\": %s", text, fault->is);
+	if (fault->is)
+		return refuse(e, "rule \"%s\": \"%.*s\" is %s", text, (int)fault->word.n, fault->word.at, fault->is);
+	inet_ntop(rule->family == 4 ? AF_INET : AF_INET6, rule->address, address, sizeof address);
+	return refuse(e, "rule \"%s\": the address goes on behind the prefix; %s/%u would be right", text, address, rule->prefix_len);
 }
 
 int rule_parse(const char *text, struct rule *rule, struct error *e)
 {
-	char words[512], *word = words;
+	struct rule_fault fault;
+	const char *expression;
 	size_t n;
-	unsigned k;
 
 	memset(rule, 0, sizeof *rule);
-	if (strlen(text) >= sizeof words)
-		return refuse(e, "a rule has at most %zu characters", sizeof words - 1);
+	if (strlen(text) >= RULE_MAX)
+		return refuse(e, "a rule has at most %d characters", RULE_MAX - 1);
 	for (n = 0; text[n]; n++) {
 		if ((unsigned char)text[n] < ' ' && text[n] != '\t')
 			return refuse(e, "a rule is one line of text; there is a byte 0x%02x in it", text[n]);
 	}
-	strcpy(words, text);
-	word += strspn(word, BLANK);
-	if (!*word)
-		return 0;               /* mac */
-	n = strcspn(word, BLANK);
-	for (k = 0; k < KINDS; k++) {
-		if (strlen(kinds[k].word) == n && !memcmp(kinds[k].word, word, n)) {
-			rule->kind = kinds[k].kind;
-			return parse_rest(k, word + n, rule, e);
-		}
-	}
-	return refuse(e, "rule \"%s\": \"%.*s\" is no kind of rule; mac, vlan, ethertype, ip, udp, vxlan and filter are", text, (int)n, word);
+	if (rule_read(text, read_address, rule, &expression, &fault) < 0)
+		return complain(text, rule, &fault, e);
+	return rule->kind == RULE_FILTER ? parse_filter(expression, rule, e) : 0;
 }

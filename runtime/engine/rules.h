@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The text of a rule that says which frames of a shared NIC are a vNIC's:
- *
- *	mac                   those for its MAC address (also where there is no rule)
- *	vlan ID               1..4094
- *	ethertype TYPE        0x0600..0xffff
- *	ip ADDRESS[/LENGTH]   by destination, IPv4 or IPv6
- *	udp PORT              by destination, 1..65535
- *	vxlan VNI             0..16777215
- *	filter EXPRESSION     whatever tcpdump takes
- */
+/* Rules (core/rule.h) with their filters, by libpcap. */
 #ifndef EUROPA_ENGINE_RULES_H
 #define EUROPA_ENGINE_RULES_H
 
-#include "core/classify.h"
+#include "core/rule.h"
 
 struct error;
 
