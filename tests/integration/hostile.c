@@ -8,8 +8,8 @@
  *	hostile [SEED [offloads]]
  *
  * With `offloads` it sends frames that pass every check of the switch, from slots that are its own, and are a burden to whoever gets
- * them: partial checksums and segmentation anywhere in headers that are garbage, while a child rewrites it all, and maps, unmaps and tears
- * holes into the pool.
+ * them: partial checksums and segmentation anywhere in headers that are garbage, while its own mapping of the pool moves about and a child
+ * rewrites it all, plays with the pages, tearing holes into them, and with the pipe that the switch reads.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +20,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/europa.h>
+
+#ifndef MADV_COLLAPSE           /* glibc 2.36 */
+#define MADV_COLLAPSE 25
+#endif
 
 enum { CONTROL = 3, POOL, DOORBELL, KICK };
 
@@ -231,18 +237,88 @@ static void send_a_burden(void)
 	++*sent;
 }
 
-/*
- * The child: bits of frames change while they are looked at, and the pool comes and goes. Once enough has been sent it gets holes: pages that
- * the VR and the switch no longer share.
- */
+/* ---- the child ---- */
+
+/* Pages that the VR and the switch no longer share, once enough has been sent. */
+static void tear(uint8_t *map)
+{
+	static bool torn;
+
+	if (*sent <= 5000 || madvise(map, pool_size, MADV_REMOVE) < 0 || torn)
+		return;
+	torn = true;
+	printf("hostile: holes\n");
+	fflush(stdout);
+}
+
+static void forget(uint8_t *map)
+{
+	madvise(map, pool_size, MADV_DONTNEED);
+	mprotect(map, 65536, PROT_NONE);
+}
+
+static void push_out(uint8_t *map)
+{
+	madvise(map, pool_size, rnd() % 2 ? MADV_PAGEOUT : MADV_COLD);
+}
+
+/* The pages that the switch has would have to become one. */
+static void gather(uint8_t *map)
+{
+	madvise(map, pool_size, MADV_HUGEPAGE);
+	madvise(map, pool_size, MADV_COLLAPSE);
+}
+
+static void lock(uint8_t *map)
+{
+	if (mlock(map, 65536) == 0 && rnd() % 2)
+		munlock(map, 65536);
+}
+
+static void shrink(uint8_t *map)
+{
+	void *half = mremap(map, pool_size, pool_size / 2 & ~4095ull, MREMAP_MAYMOVE);
+
+	if (half != MAP_FAILED)
+		munmap(half, pool_size / 2 & ~4095ull);
+}
+
+static void hand_on(uint8_t *map)
+{
+	pid_t heir = fork();
+
+	if (heir == 0) {
+		map[off.pool_slots + rnd() % (pool_size - off.pool_slots)] ^= 1;
+		_exit(0);
+	}
+	waitpid(heir, NULL, 0);
+}
+
+/* The kick's pipe, whose reader is the switch: of another size, with borders between its writes, with pages of the pool in it. */
+static void play_with_the_kick(uint8_t *map)
+{
+	struct iovec page = { map + (rnd() % (pool_size / 4096)) * 4096, 4096 };
+	loff_t at = (loff_t)(rnd() % (pool_size / 4096)) * 4096;
+
+	fcntl(KICK, F_SETPIPE_SZ, 4096 << rnd() % 5);
+	fcntl(KICK, F_SETFL, O_NONBLOCK | (rnd() % 2 ? O_DIRECT : 0));
+	if (rnd() % 2)
+		vmsplice(KICK, &page, 1, SPLICE_F_NONBLOCK | (rnd() % 2 ? SPLICE_F_GIFT : 0));
+	else
+		splice(POOL, &at, KICK, NULL, 4096, SPLICE_F_NONBLOCK);
+}
+
+static void (*const games[])(uint8_t *map) = { tear, forget, push_out, gather, lock, shrink, hand_on, play_with_the_kick };
+
+/* Bits of frames change while they are looked at, and the pool comes and goes. */
 static void disturb(void)
 {
-	bool torn = false;
+	enum { GAMES = sizeof(games) / sizeof(games[0]) };
 	uint64_t turn;
 
 	for (turn = 0;; turn++) {
 		uint32_t slot = rnd() % geo.nslots, pause;
-		void *map;
+		uint8_t *map;
 
 		/* Else no frame would keep its metadata from one end of the ring to the other, and the VR be quarantined at once. */
 		for (pause = 0; pause < 10000; pause++)
@@ -250,22 +326,26 @@ static void disturb(void)
 		meta(slot)->gso_size ^= 1u << rnd() % 16;
 		meta(slot)->csum_start ^= 1u << rnd() % 8;
 		pool[off.pool_slots + (uint64_t)slot * geo.slot_stride + EUROPA_HEADROOM + rnd() % 128] ^= 1u << rnd() % 8;
-		if (turn % 64)
+		if (turn % 16)
 			continue;
 		map = mmap(NULL, pool_size, PROT_READ | PROT_WRITE, MAP_SHARED | (rnd() % 2 ? MAP_POPULATE : 0), POOL, 0);
 		if (map == MAP_FAILED)
 			continue;
-		madvise(map, pool_size, MADV_DONTNEED);
-		if (*sent > 5000 && madvise(map, pool_size, MADV_REMOVE) == 0 && !torn) {
-			torn = true;
-			printf("hostile: holes\n");
-			fflush(stdout);
-		}
-		mprotect(map, 65536, PROT_NONE);
-		map = mremap(map, pool_size, pool_size / 2 & ~4095ull, MREMAP_MAYMOVE);
-		if (map != MAP_FAILED)
-			munmap(map, pool_size / 2 & ~4095ull);
+		games[turn / 16 % GAMES](map);
+		munmap(map, pool_size);
 	}
+}
+
+/* The sender's own mapping, from under the pages that it has just filled. */
+static void move_pool(void)
+{
+	void *elsewhere = mmap(NULL, pool_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (elsewhere == MAP_FAILED)
+		return;
+	elsewhere = mremap((void *)pool, pool_size, pool_size, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere);
+	if (elsewhere != MAP_FAILED)
+		pool = elsewhere;
 }
 
 static int burden(void)
@@ -283,6 +363,8 @@ static int burden(void)
 	fflush(stdout);
 	for (turn = 0;; turn++) {
 		send_a_burden();
+		if (turn % 1024 == 0)
+			move_pool();
 		if (turn % 8 == 0 && write(KICK, "!", 1) < 0 && errno != EAGAIN)
 			return 2;
 	}
