@@ -24,7 +24,7 @@ $(eval $(call static_program,tests/exit0,tests/bench/exit0.c,))
 $(eval $(call static_program,tests/probe,tests/integration/probe.c,))
 $(eval $(call static_program,tests/hoarder,tests/integration/hoarder.c,))
 $(O)/tests/hoarder: $(O)/lib/libeuropa.a
-INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe neighbour latency hoarder)
+INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe neighbour latency hoarder crowd)
 BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen prefixes recvfrom_fwd exit0 latency cycles neighbour hostile)
 
 CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \

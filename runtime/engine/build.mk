@@ -6,9 +6,11 @@ $(O)/bin/europad: $(O)/lib/libcore.a
 BUILD   += $(O)/bin/europad
 INSTALL += 755:$(O)/bin/europad:$(LIBEXECDIR)/europad
 
-# A VR without a container, for tests/integration/test_switch.py; it looks for europad beside itself.
-$(eval $(call program,tests/vr_driver,tests/integration/vr_driver.c runtime/backend.c runtime/kernel.c runtime/message.c runtime/region.c runtime/engine/rules.c kmod/core/rule.c runtime/error.c,))
-$(O)/tests/vr_driver: $(O)/lib/libeuropa-test.a | $(O)/tests/europad
+# VRs without containers, for tests/integration/test_switch.py and test_crowd.py; they look for europad beside themselves.
+DRIVER_SOURCES := runtime/backend.c runtime/kernel.c runtime/message.c runtime/region.c runtime/engine/rules.c kmod/core/rule.c runtime/error.c
+$(eval $(call program,tests/vr_driver,tests/integration/vr_driver.c $(DRIVER_SOURCES),))
+$(eval $(call program,tests/crowd,tests/integration/crowd.c $(DRIVER_SOURCES),))
+$(O)/tests/vr_driver $(O)/tests/crowd: $(O)/lib/libeuropa-test.a | $(O)/tests/europad
 $(O)/tests/europad: $(O)/bin/europad
 	$(Q)mkdir -p $(@D) && ln -sfn ../bin/europad $@
 check-all check-integration: $(O)/tests/vr_driver

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,6 +116,17 @@ static int open_signals(struct error *e)
 	return fd < 0 ? fail(e, errno, "signalfd") : fd;
 }
 
+/* A VR takes four and more, and the usual limit is for programs that use select(): as many as may be. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /*
  * Nothing of whoever happened to start the switch is kept: no terminal, session or descriptor. The parent waits
  * until the socket is there and exits; what the child has to say goes to the log from here on.
@@ -208,6 +220,7 @@ int main(int argc, char **argv)
 	if (parse_options(argc, argv, &options) < 0)
 		return 125;
 	close_range(STDERR_FILENO + 1, ~0u, 0);
+	allow_descriptors();
 	umask(077);
 	if (chdir("/") < 0)
 		return 125;
