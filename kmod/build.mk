@@ -40,6 +40,15 @@ vm-debug-deps:
 check-vm-debug: vm-debug-deps
 	$(Q)$(MAKE) --no-print-directory check-vm-debug-all
 check-vm-debug-all: all $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver $(VM_DEBUG_PROGRAMS)
-	$(Q)O='$(O)' EUROPA_VERSION=$(VERSION) tests/vm/debug/check.sh $(SUITES)
+	$(Q)O='$(O)' EUROPA_VERSION=$(VERSION) tests/vm/debug/check.sh uml $(SUITES)
 
-.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all vm-debug-deps check-vm-debug check-vm-debug-all
+# The same module in a kernel with KCSAN, which needs more than one CPU.
+vm-kcsan-deps:
+	$(Q)tests/deps.sh $(BUILD_PKGS) $(TEST_PKGS) $(VM_DEBUG_PKGS) $(VM_PKGS)
+check-vm-kcsan: vm-kcsan-deps
+	$(Q)$(MAKE) --no-print-directory check-vm-kcsan-all
+check-vm-kcsan-all: all $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver
+	$(Q)O='$(O)' EUROPA_VERSION=$(VERSION) tests/vm/debug/check.sh kcsan $(SUITES)
+
+.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all vm-debug-deps check-vm-debug check-vm-debug-all \
+        vm-kcsan-deps check-vm-kcsan check-vm-kcsan-all

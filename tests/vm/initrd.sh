@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tests/vm/initrd.sh OUT MODULES RELEASE: a small initial file system: busybox, tests/vm/init, and the modules of MODULES/lib/modules/RELEASE
-# that are needed to reach the host's root.
+# tests/vm/initrd.sh OUT [MODULES RELEASE]: a small initial file system: busybox, tests/vm/init, and the modules of MODULES/lib/modules/RELEASE
+# that are needed to reach the host's root; without, for a kernel that has them built in.
 set -euo pipefail
-out=$1 root=$2 release=$3
+out=$1 root=${2-} release=${3-}
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
@@ -12,7 +12,8 @@ trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree"/{bin,dev,proc,sys,lower,upper,new,modules}
 cp /bin/busybox "$tree/bin/busybox"
 install -m 755 "$here/init" "$tree/init"
-for module in virtio_pci 9pnet_virtio 9p overlay; do
+: >"$tree/order"
+for module in ${root:+virtio_pci 9pnet_virtio 9p overlay}; do
 	modprobe -d "$root" -S "$release" --show-depends "$module"
 done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
 	cp "$file" "$tree/modules/"

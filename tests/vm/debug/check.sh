@@ -1,14 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tests/vm/debug/check.sh [SUITE...]: the module and its core in user-mode Linux with every check switched on that Linux has for mistakes of its
-# own: KASAN, lockdep, kmemleak, UBSAN, debug objects. Each suite is a boot of its own, because lockdep goes silent after its first report:
+# tests/vm/debug/check.sh KERNEL [SUITE...]: the module and its core in a kernel with the checks switched on that Linux has for mistakes of its
+# own. KERNEL is one of
+#
+#	uml      user-mode Linux: KASAN, lockdep, kmemleak, UBSAN, debug objects
+#	kcsan    an emulated machine with two CPUs: KCSAN, which looks for data races
+#
+# Each suite is a boot of its own, because lockdep goes silent after its first report:
 #
 #	canary   mistakes of each kind, which the kernel must find: else the other suites' silence means nothing
 #	unit     the core's unit tests (tests/unit), compiled into the kernel
-#	failure  every verb of /dev/europa with each of its allocations failing in turn
-#	fuzz     random programs of verbs, noise, lies, and what happens to devices meanwhile
-#	module   the integration tests that are about the module (tests/integration/test_module.py, or $VM_TESTS)
+#	failure  every verb of /dev/europa with each of its allocations failing in turn (uml)
+#	fuzz     random programs of verbs, noise, lies, and what happens to devices meanwhile (uml)
+#	module   the integration tests that are about the module, or $VM_TESTS
 #
 # Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed. A line of the
 # kernel's that reports a mistake fails the suite, whatever the suite itself says.
@@ -19,7 +24,23 @@ export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/../../.." || exit 1
 root=$PWD
 O=${O:-build}
-dir=$root/$O/vm-debug
+case ${1-} in
+uml)
+	name=vm-debug arch=um fragments="small.config uml.config checks.config" suites="canary unit failure fuzz module"
+	tests=tests/integration/test_module.py
+	;;
+kcsan)
+	name=vm-kcsan arch=x86_64 fragments="small.config emulated.config kcsan.config" suites="canary unit module"
+	tests="tests/integration/test_{module,switch,hostile,death}.py -k 'not hundred and not within_a_second'"
+	;;
+*)
+	echo "check.sh: \"${1-}\" is no kernel; uml and kcsan are" >&2
+	exit 2
+	;;
+esac
+bed=$1
+shift
+dir=$root/$O/$name
 share=$dir/share
 logs=$root/$O/check
 here=$root/tests/vm/debug
@@ -49,9 +70,9 @@ mistakes="$mistakes|unregister_netdevice: waiting|blocked for more than|list_(ad
 # NAME: the kernel module in $dir/NAME. The fuzzer wants to know which of the module's code it has reached.
 build()
 {
-	if ! make -s -C "$kernel" M="$dir/$1" ARCH=um UBSAN_SANITIZE=y KCOV_INSTRUMENT=y modules >"$logs/vm-debug-$1.build" 2>&1; then
-		fail "$1 doesn't build, see $logs/vm-debug-$1.build"
-		tail -n 20 "$logs/vm-debug-$1.build"
+	if ! make -s -C "$kernel" M="$dir/$1" ARCH=$arch UBSAN_SANITIZE=y KCOV_INSTRUMENT=y modules >"$logs/$name-$1.build" 2>&1; then
+		fail "$1 doesn't build, see $logs/$name-$1.build"
+		tail -n 20 "$logs/$name-$1.build"
 		return 1
 	fi
 }
@@ -78,15 +99,19 @@ build_unit()
 
 # ---- running ----
 
+# COMMAND: as tests/vm/boot.
+boot_uml() { "$here/boot" "$kernel" "$dir" "$1"; }
+boot_kcsan() { tests/vm/initrd.sh "$dir/initrd" && VM_KERNEL=$kernel/vmlinux VM_APPEND=log_buf_len=4M tests/vm/boot "$dir" "$1"; }
+
 # NAME SECONDS COMMAND: boots, runs it, keeps what was printed and the kernel's log. As COMMAND exits.
 run()
 {
 	local status
 	rm -f "$share"/{leaks,blind,suite.xml}
 	printf '%s\n' "$3" >"$share/suite"
-	VM_SECONDS=$2 "$here/boot" "$kernel" "$dir" "$here/session '. /vmshare/suite'" >"$logs/vm-debug-$1.log" 2>&1
+	VM_SECONDS=$2 "boot_$bed" "$here/session '. /vmshare/suite'" >"$logs/$name-$1.log" 2>&1
 	status=$?
-	cp "$share/dmesg" "$logs/vm-debug-$1.dmesg" 2>/dev/null || : >"$logs/vm-debug-$1.dmesg"
+	cp "$share/dmesg" "$logs/$name-$1.dmesg" 2>/dev/null || : >"$logs/$name-$1.dmesg"
 	return $status
 }
 
@@ -94,9 +119,9 @@ run()
 check_log()
 {
 	local said
-	said=$(grep -E "$mistakes" "$logs/vm-debug-$1.dmesg" | head -n 5; cat "$share/leaks" "$share/blind" 2>&1)
+	said=$(grep -E "$mistakes" "$logs/$name-$1.dmesg" | head -n 5; cat "$share/leaks" "$share/blind" 2>&1)
 	if [ -n "$said" ]; then
-		fail "$1: the kernel's log, see $logs/vm-debug-$1.dmesg"
+		fail "$1: the kernel's log, see $logs/$name-$1.dmesg"
 		printf '%s\n' "$said" | head -n 30 | sed 's/^/        /'
 	else
 		pass "$1: the kernel has nothing to say"
@@ -119,22 +144,37 @@ count_tap()
 	[ "$good" -gt 0 ]
 }
 
+# What was seen in the kernel's log is one of its own mistakes.
+saw()
+{
+	if grep -q "$1" "$logs/$name-canary.dmesg"; then pass "canary: $1"; else fail "canary: no \"$1\""; fi
+}
+
+canary_uml()
+{
+	run canary 120 "insmod $dir/canary/canary.ko"
+	saw 'BUG: KASAN: use-after-free'
+	saw 'UBSAN: shift-out-of-bounds'
+	saw 'BUG: Invalid wait context'
+	if grep -q 'unreferenced object.*size 2048' "$share/leaks"; then pass "canary: lost memory"; else fail "canary: lost memory isn't found"; fi
+}
+
+canary_kcsan()
+{
+	run canary 120 "insmod $dir/canary/race.ko"
+	saw 'BUG: KCSAN: data-race in count \[race\] / count \[race\]'
+}
+
 suite_canary()
 {
-	local kind
-	build_canary || return
-	run canary 120 "insmod $dir/canary/canary.ko"
-	for kind in 'BUG: KASAN: use-after-free' 'UBSAN: shift-out-of-bounds' 'BUG: Invalid wait context'; do
-		if grep -q "$kind" "$logs/vm-debug-canary.dmesg"; then pass "canary: $kind"; else fail "canary: no \"$kind\""; fi
-	done
-	if grep -q 'unreferenced object.*size 2048' "$share/leaks"; then pass "canary: lost memory"; else fail "canary: lost memory isn't found"; fi
+	build_canary && "canary_$bed"
 }
 
 suite_unit()
 {
 	build_unit || return
-	run unit 120 "insmod $dir/unit/europa_unit.ko && rmmod europa_unit" || fail "unit: exit status $?, see $logs/vm-debug-unit.log"
-	count_tap unit "$logs/vm-debug-unit.dmesg" || fail "unit: no test has run"
+	run unit 120 "insmod $dir/unit/europa_unit.ko && rmmod europa_unit" || fail "unit: exit status $?, see $logs/$name-unit.log"
+	count_tap unit "$logs/$name-unit.dmesg" || fail "unit: no test has run"
 	check_log unit
 }
 
@@ -142,8 +182,8 @@ suite_failure()
 {
 	build_module || return
 	run failure 600 "insmod $dir/module/europa.ko && CMOCKA_MESSAGE_OUTPUT=TAP $root/$O/tests/vm_failure_test; rmmod europa" ||
-		fail "failure: the module can't be unloaded, see $logs/vm-debug-failure.log"
-	count_tap failure "$logs/vm-debug-failure.log" || fail "failure: no test has run, see $logs/vm-debug-failure.log"
+		fail "failure: the module can't be unloaded, see $logs/$name-failure.log"
+	count_tap failure "$logs/$name-failure.log" || fail "failure: no test has run, see $logs/$name-failure.log"
 	check_log failure
 }
 
@@ -151,9 +191,9 @@ suite_fuzz()
 {
 	build_module || return
 	if run fuzz 900 "insmod $dir/module/europa.ko && $root/$O/tests/vm_fuzz ${FUZZ_PROGRAMS:-500} ${FUZZ_SEED:-1} && rmmod europa"; then
-		pass "$(grep '^fuzz: seed' "$logs/vm-debug-fuzz.log")"
+		pass "$(grep '^fuzz: seed' "$logs/$name-fuzz.log")"
 	else
-		fail "fuzz: exit status $?, see $logs/vm-debug-fuzz.log"
+		fail "fuzz: exit status $?, see $logs/$name-fuzz.log"
 	fi
 	check_log fuzz
 }
@@ -165,27 +205,27 @@ suite_module()
 	run module 2400 "cd $root && insmod $dir/module/europa.ko &&
 export EUROPA_SWITCH=kmod EUROPA_MODULE=$dir/module/europa.ko EUROPA_TEST_DEADLINE=90 O=$O PYTHONDONTWRITEBYTECODE=1
 /usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=5 --junit-xml=/vmshare/suite.xml \\
-	${VM_TESTS:-tests/integration/test_module.py}
-rmmod europa" || fail "module: can't be unloaded, see $logs/vm-debug-module.log"
-	counts=$(/usr/bin/python3 tests/junit.py "$share/suite.xml" "$logs/vm-debug.skips" 2>/dev/null)
+	${VM_TESTS:-$tests}
+rmmod europa" || fail "module: can't be unloaded, see $logs/$name-module.log"
+	counts=$(/usr/bin/python3 tests/junit.py "$share/suite.xml" "$logs/$name.skips" 2>/dev/null)
 	if [ -z "$counts" ]; then
-		fail "module: the suite did not finish, see $logs/vm-debug-module.log"
+		fail "module: the suite did not finish, see $logs/$name-module.log"
 		return
 	fi
 	read -r good bad skips <<<"$counts"
 	passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skips))
-	[ "$bad" = 0 ] || failures+=("module: $bad failed, see $logs/vm-debug-module.log")
+	[ "$bad" = 0 ] || failures+=("module: $bad failed, see $logs/$name-module.log")
 	printf '  %-5s module: %s passed, %s failed, %s skipped\n' "$([ "$bad" = 0 ] && echo ok || echo FAIL)" "$good" "$bad" "$skips"
 	check_log module
 }
 
-printf '\n== kernel module in a debug kernel\n'
-kernel=${VM_KERNEL:-$("$here/kernel.sh" um uml.config checks.config 2>"$logs/vm-debug-kernel.log")}
+printf '\n== kernel module in a debug kernel: %s\n' "$bed"
+kernel=${VM_KERNEL:-$("$here/kernel.sh" "$arch" $fragments 2>"$logs/$name-kernel.log")}
 if [ -z "$kernel" ]; then
-	fail "there is no debug kernel, see $logs/vm-debug-kernel.log"
+	fail "there is no debug kernel, see $logs/$name-kernel.log"
 	finish
 fi
-for suite in ${*:-canary unit failure fuzz module}; do
+for suite in ${*:-$suites}; do
 	"suite_$suite"
 done
 finish
