@@ -13,6 +13,8 @@
 #include "runtime/error.h"
 #include "runtime/tree.h"
 
+#define REMOVE_TRIES 100
+
 void store_hash_text(struct sha256_ctx *sha, char text[STORE_HASH_TEXT])
 {
 	uint8_t digest[SHA256_DIGEST_SIZE];
@@ -119,8 +121,12 @@ int store_write(int dir, const char *name, const void *bytes, size_t n, struct s
 void store_remove(int parent, const char *name)
 {
 	auto_close int dir = store_own(parent, name, NULL);
+	int tries = REMOVE_TRIES, err = dir < 0 ? dir : -ENOTEMPTY;
 
-	if (dir >= 0 && tree_empty(dir) == 0)
+	/* A criu whose tool was killed still writes, until the directory that it writes into is gone. */
+	while (err == -ENOTEMPTY && tries--)
+		err = tree_empty(dir);
+	if (!err)
 		unlinkat(parent, name, AT_REMOVEDIR);
 }
 
