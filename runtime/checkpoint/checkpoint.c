@@ -271,6 +271,7 @@ static int save_region(struct checkpoint *c, struct packets_count *count, struct
 		err = refuse(e, "its rings hold %llu bytes of packets: a checkpoint holds at most %llu", (unsigned long long)file->size, REGION_MOST);
 	c->manifest.rx_packets = count->rx;
 	c->manifest.tx_packets = count->tx;
+	c->not_received = count->not_received;
 	return err;
 }
 
@@ -361,7 +362,7 @@ static void wait_for_end(const struct checkpoint *c, int supervisor, struct outc
 
 	if (supervisor >= 0 && poll(&end, 1, END_MS) == 0)
 		fprintf(stderr, "europa-checkpoint: the checkpoint is made, but the supervisor of \"%s\" has yet to end\n", c->state.name);
-	o->lost = packets_not_received(c->view.control + c->view.off.control_stats, &c->view.geo) - o->packets.not_received;
+	o->lost = packets_not_received(c->view.control + c->view.off.control_stats, &c->view.geo) - c->not_received;
 }
 
 /* The supervisor lets go when it sees this end closed; where the checkpoint failed, what was written is gone by then. */

@@ -24,6 +24,7 @@
 #include "runtime/checkpoint/criu_run.h"
 #include "runtime/checkpoint/handover.h"
 #include "runtime/checkpoint/mode.h"
+#include "runtime/checkpoint/packets.h"
 #include "runtime/cleanup.h"
 #include "runtime/error.h"
 
@@ -191,22 +192,34 @@ static int dump(struct checkpoint *c, int dir, struct error *e)
 	return criu_plugin_directory(plugins, e) ?: criu_run(&call, e);
 }
 
-static int copy_memfd(int memfd, int dir, const char *name, size_t size, struct error *e)
+static int read_memfd(int memfd, uint8_t *bytes, size_t size, struct error *e)
 {
-	auto_free uint8_t *bytes = malloc(size);
-	struct store_file ignored = { 0 };
-
 	if (!bytes)
 		return fail(e, ENOMEM, "cannot save the region");
-	if (pread(memfd, bytes, size, 0) != (ssize_t)size)
-		return fail(e, errno ? errno : EIO, "cannot read the region");
-	return store_write(dir, name, bytes, size, &ignored, e);
+	return pread(memfd, bytes, size, 0) == (ssize_t)size ? 0 : fail(e, errno ? errno : EIO, "cannot read the region");
+}
+
+/* Its statistics have gone on since the file "region" was written, and are those that the restored VR will have. */
+static int save_region(struct checkpoint *c, int dir, struct error *e)
+{
+	struct store_file ignored = { 0 };
+	struct europa_offsets off;
+	auto_free uint8_t *control = NULL, *pool = NULL;
+	int err;
+
+	layout_compute(&c->view.geo, &off);
+	control = malloc(off.control_size);
+	pool = malloc(off.pool_size);
+	err = read_memfd(c->line.control, control, off.control_size, e) ?: read_memfd(c->line.pool, pool, off.pool_size, e);
+	if (err)
+		return err;
+	c->not_received = packets_not_received(control + off.control_stats, &c->view.geo);
+	return store_write(dir, "control", control, off.control_size, &ignored, e) ?: store_write(dir, "pool", pool, off.pool_size, &ignored, e);
 }
 
 static int save(struct checkpoint *c, struct error *e)
 {
 	struct criu_image *image = &c->manifest.criu;
-	struct europa_offsets off;
 	auto_close int dir = -1;
 
 	if (mkdirat(c->directory, CRIU_DIRECTORY, 0700) < 0)
@@ -214,9 +227,7 @@ static int save(struct checkpoint *c, struct error *e)
 	dir = openat(c->directory, CRIU_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return fail(e, errno, "cannot open the directory \"" CRIU_DIRECTORY "\"");
-	layout_compute(&c->view.geo, &off);
-	return dump(c, dir, e) ?: adjust_inventory(dir, image->pid, e) ?: copy_memfd(c->line.control, dir, "control", off.control_size, e) ?:
-	       copy_memfd(c->line.pool, dir, "pool", off.pool_size, e) ?: criu_image_list(image, dir, e);
+	return dump(c, dir, e) ?: adjust_inventory(dir, image->pid, e) ?: save_region(c, dir, e) ?: criu_image_list(image, dir, e);
 }
 
 const struct mode mode_criu = {

@@ -21,6 +21,7 @@ struct checkpoint {
 	unsigned timeout_ms;
 	struct line line;
 	int directory;                     /* the partial one */
+	uint64_t not_received;             /* frames that had been dropped in front of the VR, in the statistics with which it will go on */
 };
 
 struct mode {
