@@ -25,6 +25,9 @@ $(eval $(call static_program,tests/probe,tests/integration/probe.c,))
 $(eval $(call static_program,tests/hoarder,tests/integration/hoarder.c,))
 $(O)/tests/hoarder: $(O)/lib/libeuropa.a
 INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe neighbour latency hoarder crowd)
+# With FAULTS=1: what is told to fail, or killed, at one step after the other.
+FAULTY := $(addprefix $(O)/bin/,criu/europa-enter.so europa europa-init europad europa-run europa-checkpoint europa-restore)
+faulty: $(FAULTY)
 BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen prefixes recvfrom_fwd exit0 latency cycles neighbour hostile)
 
 CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \
@@ -68,4 +71,4 @@ unlink:
 		case "$$(readlink "$$l")" in "$(CURDIR)"/*) rm -f "$$l" ;; esac; done
 
 .PHONY: check check-programs check-all check-unit check-san check-fuzz check-static check-integration bench bench-all figures figures-all link unlink \
-        unit-programs tsan-programs fuzz-programs
+        unit-programs tsan-programs fuzz-programs faulty

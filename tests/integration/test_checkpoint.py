@@ -379,6 +379,10 @@ def test_a_vr_that_is_left_running_loses_nothing(europa, a, b, tmp_path):
 
 
 def test_established_tcp_survives(routed, tmp_path):
+    tcp_survives(routed, tmp_path, "warm")
+
+
+def tcp_survives(routed, tmp_path, mode):
     """A stream whose every byte is checked runs through three generations of the router."""
     size = 1 << 29
     server = routed.b.popen(STREAM, "receive", 5001)
@@ -388,7 +392,7 @@ def test_established_tcp_survives(routed, tmp_path):
         moved = routed.vr.stat()["vnics"][1]["tx_bytes"]
         wait_for(lambda: routed.vr.stat()["vnics"][1]["tx_bytes"] > moved + (1 << 20), "the stream to go on")
         assert sender.poll() is None, "the stream was over before it was interrupted"
-        checkpoint(routed.vr, tmp_path / f"saved{generation}")
+        checkpoint(routed.vr, tmp_path / f"saved{generation}", mode=mode)
         restore(routed.europa, tmp_path / f"saved{generation}")
     assert server.communicate(timeout=120)[0] == f"{size} good\n"
     assert sender.wait(timeout=30) == 0
@@ -413,20 +417,24 @@ def europa2():
 
 
 def test_a_router_moves_to_another_host_and_back(europa, europa2, a, b, tmp_path):
+    moves_to_another_host_and_back(Routed(europa, a, b), europa2, tmp_path, "warm")
+
+
+def moves_to_another_host_and_back(routed, europa2, tmp_path, mode):
     """By tar. There the namespaces have other names, and the switch is another one."""
-    routed = Routed(europa, a, b)
+    europa, a, b = routed.europa, routed.a, routed.b
     passes(routed)
     a2, b2 = europa2.host("a"), europa2.host("b")
-    checkpoint(routed.vr, tmp_path / "saved")
+    checkpoint(routed.vr, tmp_path / "saved", mode=mode)
     wait_for(lambda: not europa.switch_pids(), "europad to follow its last VR")
     command("tar", "-C", tmp_path, "-cf", tmp_path / "tar", "saved")
     (tmp_path / "there").mkdir()
-    command("tar", "-C", tmp_path / "there", "-xf", tmp_path / "tar")
+    command("tar", "-C", tmp_path / "there", "-xpf", tmp_path / "tar")
     moved = restore(europa2, tmp_path / "there" / "saved", "--netns", f"0={a2.name}", "--netns", f"1={b2.name}")
     assert moved.name == routed.vr.name
     assert a2.devices()[routed.left] and b2.devices()[routed.right]
     wait_for(lambda: a2.ping("10.0.1.2", 1), "pings to pass there")
-    checkpoint(moved, tmp_path / "back")
+    checkpoint(moved, tmp_path / "back", mode=mode)
     europa2.vrs.remove(moved)           # the name is the first host's again
     restore(europa, tmp_path / "back", "--netns", f"0={a.name}", "--netns", f"1={b.name}")
     passes(routed)
@@ -434,11 +442,15 @@ def test_a_router_moves_to_another_host_and_back(europa, europa2, a, b, tmp_path
 
 @pytest.mark.skipif(SWITCH != "kmod", reason="wants both switches")
 def test_from_one_switch_to_the_other_and_back(routed, tmp_path):
+    goes_from_one_switch_to_the_other_and_back(routed, tmp_path, "warm")
+
+
+def goes_from_one_switch_to_the_other_and_back(routed, tmp_path, mode):
     """And to a module that was loaded anew."""
     europa = routed.europa
     passes(routed)
     for turn, switch in enumerate(("user", "kmod", "kmod")):
-        checkpoint(routed.vr, tmp_path / f"saved{turn}")
+        checkpoint(routed.vr, tmp_path / f"saved{turn}", mode=mode)
         if turn == 2:
             europa.end_switch()
         restore(europa, tmp_path / f"saved{turn}", "--switch", switch)
@@ -761,8 +773,7 @@ STEPS = ["checkpoint-preflight", "checkpoint-begin", "checkpoint-partial", "chec
 @pytest.fixture(scope="module")
 def faults():
     """The build that fails, or is killed, where it is told to."""
-    programs = [f"build/faults/bin/{name}" for name in ("europa", "europa-init", "europad", "europa-run", "europa-checkpoint", "europa-restore")]
-    done = command("make", "-C", ROOT, "FAULTS=1", *programs, check=False, timeout=900)
+    done = command("make", "-C", ROOT, "FAULTS=1", "faulty", check=False, timeout=900)
     if done.returncode:
         pytest.fail(f"make FAULTS=1: {done.stderr}")
     return command(FAULTS / "bin" / "europa-restore", env=dict(os.environ, EUROPA_FAULT="list")).stdout.split()
@@ -790,14 +801,18 @@ def test_a_step_that_fails_leaves_the_vr_running_and_nothing_behind(routed, faul
 
 
 def test_the_tool_killed_at_any_step(routed, faults, tmp_path):
+    tool_killed_at_any_step(routed, tmp_path, "warm")
+
+
+def tool_killed_at_any_step(routed, tmp_path, mode):
     """Either there is a checkpoint and the VR has stopped for good, or there is none and the VR runs."""
     passes(routed)
     pids = routed.vr.pids()
     for step in STEPS:
-        done = with_fault(routed.europa, "checkpoint", routed.vr.name, tmp_path / "saved", EUROPA_FAULT_KILL=step)
+        done = with_fault(routed.europa, "checkpoint", "--mode", mode, routed.vr.name, tmp_path / "saved", EUROPA_FAULT_KILL=step)
         assert done.returncode == -signal.SIGKILL, step
         goes_on(routed, pids, tmp_path / "saved")
-    done = with_fault(routed.europa, "checkpoint", routed.vr.name, tmp_path / "saved", EUROPA_FAULT_KILL="checkpoint-committed")
+    done = with_fault(routed.europa, "checkpoint", "--mode", mode, routed.vr.name, tmp_path / "saved", EUROPA_FAULT_KILL="checkpoint-committed")
     assert done.returncode == -signal.SIGKILL
     wait_for(lambda: not routed.vr.leftovers(), "the VR to have ended")
     assert {path.name for path in tmp_path.glob("saved*")} == {"saved"}
@@ -844,20 +859,29 @@ def test_a_restore_that_fails_or_is_killed_at_any_step(europa, faults, saved):
     """Nothing is left, and the checkpoint restores the next time, with its packets."""
     vr = europa.vrs[-1]
     packets = json.loads((saved / "manifest.json").read_text())["rx_packets"]
+    restore_fails_at_any_step(vr, faults, saved)
+    # Some let the data plane begin, so the packets may have gone.
+    restored = restore(europa, saved, "--no-network", "--replay")
+    wait_for(lambda: sum((restored.stat()["vnics"][1]["drops"] or {}).values()) + restored.stat()["vnics"][1]["tx_packets"] == packets, "the packets")
+
+
+def restore_fails_at_any_step(vr, faults, saved, *options):
     # Those behind "announce" are the VR's own process's, which nobody kills by itself.
     supervisors = faults[:faults.index("announce") + 1]
     for step in faults:
         for kind in ("EUROPA_FAULT", "EUROPA_FAULT_KILL") if step in supervisors else ("EUROPA_FAULT",):
-            done = with_fault(europa, "restore", "--detach", "--no-network", saved, **{kind: step})
+            done = with_fault(vr.europa, "restore", "--detach", "--no-network", *options, saved, **{kind: step})
             assert done.returncode != 0, step
             if kind == "EUROPA_FAULT":
                 assert f'fault injected at step "{step}"' in done.stderr, f"{step}: {done.stderr}"
-            europa("ps", "-a")
-            europa("kill", "--time", "0", vr.name, check=False)
-            wait_for(lambda: not vr.leftovers(), f"nothing to be left after {step}: {vr.leftovers()}", timeout=15)
-    # Some let the data plane begin, so the packets may have gone.
-    restored = restore(europa, saved, "--no-network", "--replay")
-    wait_for(lambda: sum((restored.stat()["vnics"][1]["drops"] or {}).values()) + restored.stat()["vnics"][1]["tx_packets"] == packets, "the packets")
+            nothing_runs(vr, f"after {step}")
+
+
+def nothing_runs(vr, when):
+    """Of a restore that has failed; whoever is killed leaves it to the next command to look after what he has had."""
+    vr.europa("ps", "-a")
+    vr.europa("kill", "--time", "0", vr.name, check=False)
+    wait_for(lambda: not vr.leftovers(), f"nothing to be left {when}: {vr.leftovers()}", timeout=15)
 
 
 def test_a_full_disk(routed, tmp_path):

@@ -6,11 +6,14 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from conftest import Routed, wait_for
-from test_checkpoint import Sequence, checkpoint, counted, data_plane, identity, nothing_in, passes, restore
+from conftest import SWITCH, Routed, process_command, process_name, processes, wait_for
+from test_checkpoint import (Sequence, checkpoint, counted, data_plane, dropped, europa2, faults, goes_from_one_switch_to_the_other_and_back, goes_on,
+                             identity, moves_to_another_host_and_back, nothing_in, nothing_runs, passes, restore, restore_fails_at_any_step,
+                             tcp_survives, tool_killed_at_any_step)
 
 
 def why_not():
@@ -68,22 +71,111 @@ def test_a_process_goes_on_in_every_generation(europa, a, b, tmp_path):
     assert {path.name for path in (tmp_path / "saved0").iterdir()} == {"manifest.json", "region", "criu"}
 
 
+@pytest.fixture
+def one_cpu():
+    """What waits at a sender for its neighbour is sent by the CPU where the answer came in: another CPU's next frame may overtake it on a veth."""
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})
+    yield
+    os.sched_setaffinity(0, cpus)
+
+
 @needs_criu
-def test_under_traffic_nothing_is_doubled(europa, a, b, tmp_path):
+def test_under_traffic_nothing_is_doubled_and_what_is_lost_is_counted(one_cpu, europa, a, b, tmp_path):
+    """And everything arrives in the order in which it was sent, also where the VR is left running."""
     routed = Routed(europa, a, b, "--pool", "16384", "--ring", "4096")
     passes(routed)
+    before = dropped(routed.vr)
     sequence = Sequence(routed, 200)
     wait_for(lambda: len(sequence.received) > 100, "traffic")
-    checkpoint(routed.vr, tmp_path / "left", "--leave-running", mode="criu")
+    left = checkpoint(routed.vr, tmp_path / "left", "--leave-running", mode="criu")
     seen = len(sequence.received)
     wait_for(lambda: len(sequence.received) > seen + 50, "traffic to go on")
-    print(checkpoint(routed.vr, tmp_path / "saved", mode="criu"))
+    last = sequence.received[-1]
+    start = time.monotonic()
+    said = checkpoint(routed.vr, tmp_path / "saved", mode="criu")
     restore(europa, tmp_path / "saved")
+    end = time.monotonic()
     seen = len(sequence.received)
     wait_for(lambda: len(sequence.received) > seen + 100, "traffic to go on")
     sequence.finish()
-    assert len(sequence.received) == len(set(sequence.received)), "a packet came twice"
+    lost = sequence.check(said["lost_packets"] + dropped(routed.vr) - before)
+    first = min(n for n in sequence.received if sequence.sent.get(n, 0) > end)
+    print(f"left running: it stood still for {left['frozen_ms']} ms; moved: {said['frozen_ms']} ms, both commands {(end - start) * 1000:.0f} ms; "
+          f"nothing came between {last} and {first}, 5 ms apart; sent {len(sequence.sent)}, on the wire {len(sequence.taps[0].numbers)}, lost {lost}")
 
+
+@needs_criu
+def test_established_tcp_survives(routed, tmp_path):
+    tcp_survives(routed, tmp_path, "criu")
+
+
+@needs_criu
+def test_a_router_moves_to_another_host_and_back(europa, europa2, a, b, tmp_path):
+    moves_to_another_host_and_back(Routed(europa, a, b), europa2, tmp_path, "criu")
+
+
+@needs_criu
+@pytest.mark.skipif(SWITCH != "kmod", reason="wants both switches")
+def test_from_one_switch_to_the_other_and_back(routed, tmp_path):
+    goes_from_one_switch_to_the_other_and_back(routed, tmp_path, "criu")
+
+
+@needs_criu
+def test_a_restored_vr_outlives_its_switch(routed, tmp_path):
+    passes(routed)
+    checkpoint(routed.vr, tmp_path / "saved", mode="criu")
+    restore(routed.europa, tmp_path / "saved")
+    pid = data_plane(routed.vr)
+    switch = routed.europa.switches()
+    routed.europa.end_switch()
+    wait_for(lambda: routed.vr.stat()["switch"]["status"] == "attached" and routed.europa.switches() not in ([], switch), "another switch")
+    # Its devices are new ones where the module was unloaded.
+    if SWITCH != "kmod":
+        passes(routed)
+    assert data_plane(routed.vr) == pid
+
+
+# ---- failures ----
+
+@needs_criu
+def test_the_tool_killed_at_any_step(routed, faults, tmp_path):
+    tool_killed_at_any_step(routed, tmp_path, "criu")
+
+
+@needs_criu
+def test_the_tool_killed_while_criu_runs(routed, tmp_path):
+    """criu is not: it would take with it what it holds. It comes to its end, or finds that its directory has gone, and lets go."""
+    passes(routed)
+    pids, europa = routed.vr.pids(), routed.europa
+    for begun in ("", "fdinfo-", "pages-"):
+        tool = europa.popen("checkpoint", "--mode", "criu", "--leave-running", routed.vr.name, tmp_path / "saved")
+        wait_for(lambda: tool.poll() is not None or list(tmp_path.glob(f"saved.partial.*/criu/{begun}*")), f"criu to write {begun}", step=0.001)
+        tool.kill()
+        assert tool.wait() == -signal.SIGKILL, tool.stdout.read()
+        wait_for(lambda: "criu" not in map(process_name, processes()), "criu to end")
+        goes_on(routed, pids, tmp_path / "saved")
+
+
+@needs_criu
+def test_a_restore_that_fails_or_is_killed_at_any_step(routed, faults, tmp_path):
+    """Also while criu runs, which goes with the VR's process 1."""
+    vr, europa, saved = routed.vr, routed.europa, tmp_path / "saved"
+    passes(routed)
+    checkpoint(vr, saved, mode="criu")
+    # Nobody executes the data plane.
+    restore_fails_at_any_step(vr, [step for step in faults if step != "exec"], saved, "--replay")
+    tool = europa.popen("restore", "--detach", "--no-network", "--replay", saved)
+    wait_for(lambda: any(process_name(pid) == "criu" and " restore " in process_command(pid) for pid in vr.pids()), "criu", step=0.001)
+    os.kill(vr.supervisor(), signal.SIGKILL)
+    assert tool.wait() != 0
+    nothing_runs(vr, "after criu")
+    assert "criu" not in map(process_name, processes())
+    restore(europa, saved, "--replay")
+    passes(routed)
+
+
+# ---- what is refused ----
 
 @needs_criu
 def test_an_image_is_refused_unless_it_is_private_and_intact(routed, tmp_path):
