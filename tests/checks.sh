@@ -109,6 +109,48 @@ check_kernel_module_builds()
 	[ -z "$none" ] || { echo "no kernel's headers are installed"; exit 77; }
 }
 
+# Where checkpatch.pl is: on the PATH, in a kernel that make check-vm-debug has built, or in the source's package, out of which it is taken once.
+find_checkpatch()
+{
+	local file archive out="$O/check/checkpatch"
+	for file in "$(command -v checkpatch.pl)" "${XDG_CACHE_HOME:-$HOME/.cache}"/europa/kernels/*/scripts/checkpatch.pl \
+			"$out/scripts/checkpatch.pl"; do
+		[ ! -f "$file" ] || { echo "$file"; return; }
+	done
+	archive=$(ls /usr/src/linux-source-*.tar.xz 2>/dev/null | tail -n 1)
+	[ -n "$archive" ] || return
+	mkdir -p "$out" && tar -C "$out" --strip-components 1 --wildcards -xJf "$archive" '*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
+		'*/scripts/const_structs.checkpatch' && echo "$out/scripts/checkpatch.pl"
+}
+
+# What checkpatch.pl says and is not to be followed. Everywhere: how wide lines are is check_style's, and the core and the contract are user mode's
+# as well, where there is no BIT().
+checkpatch_exceptions()
+{
+	echo LONG_LINE,LONG_LINE_COMMENT,LONG_LINE_STRING,BIT_MACRO
+	case "$1" in
+	kmod/compat.h) echo LINUX_VERSION_CODE,CONSTANT_COMPARISON ;;           # what it is for
+	kmod/trace.h) echo OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;             # TRACE_EVENT is written so
+	kmod/core/env.h) echo AVOID_EXTERNS,FUNCTION_ARGUMENTS,MEMORY_BARRIER,COMPLEX_MACRO ;;  # the kernel's words, made for user mode
+	kmod/core/classify.c) echo REPEATED_WORD ;;                             # struct key key
+	kmod/uapi/linux/europa.h) echo LINE_SPACING,CAMELCASE,COMPLEX_MACRO ;;  # __extension__ union, _Static_assert
+	esac
+}
+
+# The kernel's own judge of style, on what would go into a kernel.
+check_kernel_style()
+{
+	local checkpatch file
+	command -v perl >/dev/null || { echo "perl is not installed"; exit 77; }
+	checkpatch=$(find_checkpatch)
+	[ -n "$checkpatch" ] || { echo "checkpatch.pl is in Debian's linux-source-6.1 only, which is not installed"; exit 77; }
+	for file in $(sources 'kmod/*.[ch]'); do
+		perl "$checkpatch" --no-tree --strict --terse --show-types --no-summary \
+			--ignore "$(checkpatch_exceptions "$file" | paste -sd,)" -f "$file" || complain "$file"
+	done
+	rm -f .checkpatch-camelcase.*           # where it keeps names that it has seen
+}
+
 # What the core's unit tests ask of a C library and of cmocka is there in a kernel as well: make check-vm-debug runs them in one.
 check_core_tests_compile_in_a_kernel()
 {

@@ -71,7 +71,7 @@ static inline void ring_init(struct ring *r, u32 *entries, u32 size, struct euro
 	r->mine = mine;
 	r->theirs = theirs;
 	r->index = READ_ONCE(mine->index);
-	r->peer = smp_load_acquire(&theirs->index);
+	r->peer = smp_load_acquire(&theirs->index);                /* B or D, whichever side this is */
 }
 
 /* The entry at `k` places after this side's index. */

@@ -156,6 +156,7 @@ static bool holds_region(const struct vr *vr)
 {
 	const struct europa_header *header = vr->header;
 
+	/* Pairs with vr_init's release. */
 	return smp_load_acquire(&header->magic) == EUROPA_MAGIC && header->major == EUROPA_MAJOR &&
 	       !memcmp(&header->geometry, &vr->geo, sizeof(vr->geo)) &&
 	       !memcmp(&header->offsets, &vr->off, sizeof(vr->off));

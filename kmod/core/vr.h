@@ -115,11 +115,13 @@ static inline void vr_drop(struct vr *vr, u32 vnic, enum europa_drop cause, u32 
  * vNIC.
  */
 int rx_slot(struct vr *vr, u32 vnic, u32 len);
+
 /* Where to put the frame. */
 static inline u8 *rx_data(const struct vr *vr, u32 slot)
 {
 	return vr->slots + (u64)slot * vr->geo.slot_stride + EUROPA_HEADROOM;
 }
+
 /*
  * The slot becomes the VR's when rx_flush is called. `meta` is the frame's metadata but for state, in_vnic and
  * offset, which rx_put sets (len, flags, GSO fields, ... are the caller's).

@@ -201,7 +201,7 @@ struct europa_header {             /* at 0 of control */
 	__u32 epoch;               /* +1 whenever a switch takes the region: counters and indexes go on */
 	char  name[64];            /* the VR's, NUL-terminated */
 	__u32 cpu_permille;        /* since 1.1: the VR's CPU quota now, in thousandths of a CPU, ~0: none, 0: not told. It is the VR's */
-	                           /* supervisor, or europa-update, that sets it; a switch leaves it alone */
+				   /* supervisor, or europa-update, that sets it; a switch leaves it alone */
 	__u32 request;             /* since 1.1: enum europa_asked in the low 8 bits, above it a number: +1 with each request */
 };
 
@@ -252,6 +252,7 @@ struct europa_vnic {               /* in control: one per vNIC */
 	char  device[16];          /* on the host, "" where it has none of its own; for people, not for programs */
 	__u32 pad[8];
 };
+
 #define EUROPA_VNIC_UP         (1u << 0)   /* carrier: a port is attached and the other side is up */
 
 /*
@@ -280,6 +281,7 @@ enum europa_drop {
 	EUROPA_DROP_BAD_PORTS,         /* replicate to no port, or to one that doesn't exist */
 	EUROPA_DROPS,                  /* how many there are now */
 };
+
 #define EUROPA_DROP_FIRST_VIOLATION EUROPA_DROP_BAD_RING
 #define EUROPA_DROPS_MAX       32
 
@@ -383,6 +385,7 @@ struct europa_register {
 	struct europa_geometry geometry;
 	char  name[64];
 };
+
 #define EUROPA_REGISTER_ADOPT  (1u << 0)   /* the region was served before: keep rings and owners, repair, go on */
 
 struct europa_attach {             /* in: all but mac/device where zero; out: mac, mtu, device as they are now */
@@ -409,6 +412,7 @@ struct europa_quiesce {            /* stop (or go on) filling and taking slots; 
 	__u32 size;
 	__u32 on;                  /* 0: go on, or EUROPA_QUIESCE_*; from each to each */
 };
+
 #define EUROPA_QUIESCE_ALL     1   /* the switch touches no slot, and no ring but to look */
 /*
  * Nothing comes in. What the VR sends still leaves, what it drops is taken back, and it gets slots to send from. Frames wait in the
