@@ -37,6 +37,7 @@
 #include <linux/vmalloc.h>
 #include <net/net_namespace.h>
 
+#include "packet.h"
 #include "port.h"
 #include "report.h"
 #include "worker.h"
@@ -273,6 +274,7 @@ static void free_member(struct member *m)
 	unpin_region(m);
 	put_net(m->net);
 	put_pid(m->charged);
+	packet_free_pages(m);
 	kvfree(m);
 }
 

@@ -28,6 +28,9 @@ struct report;
 struct pid;
 struct task_struct;
 
+/* 32 KB each, where super-packets are sent at all: as many as are with receivers at a time. */
+#define MEMBER_PAGES 64
+
 struct member {
 	struct list_head list;                          /* of all, by name */
 	char name[64];
@@ -50,6 +53,8 @@ struct member {
 	struct tx_frame frames[VR_BATCH];
 	const struct tx_frame *out[VR_BATCH];
 	struct list_head ready;                         /* sk_buffs for the host's stack, as soon as their slots are free again */
+	struct page *pages[MEMBER_PAGES];               /* what long frames are sent in, again and again */
+	unsigned int next_page;
 	u32 polled;                                     /* bit n: port n makes frames when it is asked */
 
 	/* pipes, opened anew so that nobody else can change their flags */

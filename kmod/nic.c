@@ -28,9 +28,9 @@
 struct view {
 	struct rcu_head rcu;
 	struct classifier *classifier;
-	unsigned int filters;           /* among the rules */
+	unsigned int filters, others;   /* among the rules: filters, and all but addresses */
 	struct port *targets[CLASSIFY_MAX_TARGETS];
-	u64 macs[MACS];                 /* address << 16 | 1, 0: nothing */
+	u64 macs[MACS];                 /* address << 16 | target + 1, 0: nothing */
 	unsigned long memory[];         /* the classifier's */
 };
 
@@ -52,36 +52,32 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb);
 
 /* ---- the view ---- */
 
-static u64 mac_key(const u8 *mac)
+static u32 mac_place(u64 address)
 {
-	return ether_addr_to_u64(mac) << 16 | 1;
+	return (u32)(address * 0x9e3779b97f4a7c15ull >> 54);
 }
 
-static u32 mac_place(u64 key)
+/* The entry of a vNIC's address, or 0. */
+static u64 find_mac(const struct view *view, const u8 *mac)
 {
-	return (u32)(key * 0x9e3779b97f4a7c15ull >> 54);
-}
-
-static bool mac_is_here(const struct view *view, const u8 *mac)
-{
-	u64 key = mac_key(mac);
+	u64 address = ether_addr_to_u64(mac);
 	u32 at;
 
-	for (at = mac_place(key); view->macs[at]; at = (at + 1) % MACS) {
-		if (view->macs[at] == key)
-			return true;
+	for (at = mac_place(address); view->macs[at]; at = (at + 1) % MACS) {
+		if (view->macs[at] >> 16 == address)
+			return view->macs[at];
 	}
-	return false;
+	return 0;
 }
 
-static void put_mac(struct view *view, const u8 *mac)
+static void put_mac(struct view *view, const struct rule *rule)
 {
-	u64 key = mac_key(mac);
-	u32 at = mac_place(key);
+	u64 address = ether_addr_to_u64(rule->mac);
+	u32 at = mac_place(address);
 
 	while (view->macs[at])
 		at = (at + 1) % MACS;
-	view->macs[at] = key;
+	view->macs[at] = address << 16 | (rule->target + 1);
 }
 
 static int fill_view(struct view *view, const struct nic *nic)
@@ -96,8 +92,9 @@ static int fill_view(struct view *view, const struct nic *nic)
 		r = classifier_add(view->classifier, &nic->rules[i]);
 		if (r < 0)
 			return r;
-		put_mac(view, nic->rules[i].mac);
+		put_mac(view, &nic->rules[i]);
 		view->filters += nic->rules[i].kind == RULE_FILTER;
+		view->others += nic->rules[i].kind != RULE_MAC;
 		view->targets[i] = nic->targets[i];
 	}
 	return 0;
@@ -241,7 +238,7 @@ void nic_leave(struct nic *nic, struct port *port, const struct rule *rule)
 
 static u32 look(const struct view *view, struct sk_buff *skb, int tci, u16 *targets)
 {
-	u8 bytes[LOOK_MAX];
+	u8 bytes[LOOK_MAX] __uninitialized;
 	u32 len = min(skb->len, LOOK_MAX);
 	const u8 *frame = skb_header_pointer(skb, 0, len, bytes);
 
@@ -273,29 +270,45 @@ static u32 whose(const struct view *view, struct sk_buff *skb, u16 *targets)
 	return look(view, skb, skb_vlan_tag_get(skb), targets);
 }
 
+static unsigned int deliver_to(const struct view *view, u32 target, struct sk_buff *skb, const struct port *but)
+{
+	struct port *port = READ_ONCE(view->targets[target]);
+
+	if (!port || port == but)
+		return 0;
+	packet_deliver_any(port, skb);
+	return 1;
+}
+
 /* How many got it. */
 static unsigned int deliver(const struct view *view, struct sk_buff *skb, const struct port *but)
 {
-	u16 targets[CLASSIFY_MAX_TARGETS];
+	u16 targets[CLASSIFY_MAX_TARGETS] __uninitialized;
 	u32 i, n = whose(view, skb, targets);
 	unsigned int delivered = 0;
 
-	for (i = 0; i < n; i++) {
-		struct port *port = READ_ONCE(view->targets[targets[i]]);
-
-		if (!port || port == but)
-			continue;
-		packet_deliver_any(port, skb);
-		delivered++;
-	}
+	for (i = 0; i < n; i++)
+		delivered += deliver_to(view, targets[i], skb, but);
 	return delivered;
+}
+
+/* The same for a frame that is addressed to one. Mostly all rules are addresses: then one look is enough. */
+static unsigned int deliver_unicast(const struct view *view, struct sk_buff *skb, const struct port *but)
+{
+	u64 entry;
+
+	if (unlikely(view->others))
+		return deliver(view, skb, but);
+	entry = find_mac(view, skb->data);
+	return entry ? deliver_to(view, (u16)entry - 1, skb, but) : 0;
 }
 
 static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 {
 	struct nic *nic = rcu_dereference((*pskb)->dev->rx_handler_data);
+	const struct view *view;
 	struct sk_buff *skb;
-	bool taken;
+	bool taken = false;
 
 	/* The host's own multicast, on its way back to the host: it never was on the wire, and has no Ethernet header. */
 	if (unlikely((*pskb)->pkt_type == PACKET_LOOPBACK))
@@ -305,11 +318,15 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 		return RX_HANDLER_CONSUMED;
 	*pskb = skb;
 	skb_push(skb, ETH_HLEN);
-	taken = deliver(rcu_dereference(nic->view), skb, NULL) && !is_multicast_ether_addr(skb->data);
+	view = rcu_dereference(nic->view);
+	if (unlikely(is_multicast_ether_addr(skb->data)))
+		deliver(view, skb, NULL);
+	else
+		taken = deliver_unicast(view, skb, NULL);
 	skb_pull(skb, ETH_HLEN);
 	if (!taken)
 		return RX_HANDLER_PASS;
-	consume_skb(skb);
+	packet_free(skb);
 	return RX_HANDLER_CONSUMED;
 }
 
@@ -321,13 +338,13 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
  */
 static void send_one(const struct nic *nic, const struct view *view, struct port *from, struct sk_buff *skb)
 {
-	bool group = is_multicast_ether_addr(skb->data), local = mac_is_here(view, skb->data);
+	bool group = is_multicast_ether_addr(skb->data), local = find_mac(view, skb->data);
 	int r;
 
 	if (group || local)
 		deliver(view, skb, from);
 	if (local) {
-		consume_skb(skb);
+		packet_free(skb);
 		return;
 	}
 	r = dev_queue_xmit(skb);

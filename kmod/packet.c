@@ -12,6 +12,7 @@
 
 #define HEADROOM        256u            /* for tunnels, and whatever the frame meets on its way */
 #define LINEAR          256u            /* bytes of a long frame that are in one piece: all headers are */
+#define LONG_PAGE       (PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER)
 
 /* ---- in: from sk_buff to slot ---- */
 
@@ -84,7 +85,11 @@ static bool meta_from_skb(struct europa_slot *meta, const struct sk_buff *skb, u
 /* All of the frame but for its tag. */
 static bool copy_frame(const struct sk_buff *skb, u8 *to, u32 len, u32 tag)
 {
-	if (likely(!tag))
+	if (likely(!tag && len == skb_headlen(skb))) {
+		memcpy(to, skb->data, len);
+		return true;
+	}
+	if (!tag)
 		return skb_copy_bits(skb, 0, to, len) == 0;
 	return skb_copy_bits(skb, 0, to, 2 * ETH_ALEN) == 0 &&
 	       skb_copy_bits(skb, 2 * ETH_ALEN + tag, to + 2 * ETH_ALEN, len - 2 * ETH_ALEN) == 0;
@@ -165,8 +170,8 @@ void packet_deliver_any(struct port *port, struct sk_buff *skb)
 
 /* ---- out: from slot to sk_buff ---- */
 
-/* Of a page fragment, where it is in one piece. */
-static struct sk_buff *alloc_short(u32 len)
+/* In one piece, of a page fragment. */
+static struct sk_buff *copy_short(const u8 *frame, u32 len)
 {
 	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
 	struct sk_buff *skb;
@@ -181,32 +186,97 @@ static struct sk_buff *alloc_short(u32 len)
 		return NULL;
 	}
 	skb_reserve(skb, HEADROOM);
-	skb_put(skb, len);
+	skb_put_data(skb, frame, len);
 	return skb;
+}
+
+/*
+ * A page goes out in an sk_buff, and once everybody else has put it, it is filled again: from the kernel it comes
+ * full of zeros, which costs as much as the copy. The worker's alone.
+ */
+static struct page *next_page(struct member *m)
+{
+	struct page **place = &m->pages[m->next_page++ % MEMBER_PAGES];
+
+	if (!*place || page_ref_count(*place) > 1) {
+		struct page *page = alloc_pages(GFP_ATOMIC | __GFP_COMP | __GFP_NOWARN, PAGE_ALLOC_COSTLY_ORDER);
+
+		if (unlikely(!page))
+			return NULL;
+		if (*place)
+			put_page(*place);
+		*place = page;
+	}
+	get_page(*place);
+	return *place;
+}
+
+void packet_free_pages(struct member *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < MEMBER_PAGES; i++) {
+		if (m->pages[i])
+			put_page(m->pages[i]);
+	}
 }
 
 /* Headers in front, the rest in pages. */
-static struct sk_buff *alloc_long(u32 len)
+static struct sk_buff *copy_long(struct member *m, const u8 *frame, u32 len)
 {
-	u32 linear = min(len, LINEAR);
-	struct sk_buff *skb;
-	int error;
+	struct sk_buff *skb = alloc_skb(HEADROOM + LINEAR, GFP_ATOMIC | __GFP_NOWARN);
+	u32 done, n;
 
-	skb = alloc_skb_with_frags(HEADROOM + linear, len - linear, PAGE_ALLOC_COSTLY_ORDER, &error, GFP_ATOMIC | __GFP_NOWARN);
 	if (unlikely(!skb))
 		return NULL;
 	skb_reserve(skb, HEADROOM);
-	skb_put(skb, linear);
-	skb->data_len = len - linear;
-	skb->len = len;
+	skb_put_data(skb, frame, LINEAR);
+	for (done = LINEAR; done < len; done += n) {
+		struct page *page = next_page(m);
+
+		if (unlikely(!page)) {
+			kfree_skb(skb);
+			return NULL;
+		}
+		n = min_t(u32, len - done, LONG_PAGE);
+		memcpy(page_address(page), frame + done, n);
+		skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, 0, n, LONG_PAGE);
+	}
 	return skb;
 }
 
-static struct sk_buff *alloc_frame(u32 len)
+/* The same in pages of the frame's own. */
+static struct sk_buff *copy_scattered(const u8 *frame, u32 len)
+{
+	struct sk_buff *skb;
+	int error;
+
+	skb = alloc_skb_with_frags(HEADROOM + LINEAR, len - LINEAR, PAGE_ALLOC_COSTLY_ORDER, &error, GFP_ATOMIC | __GFP_NOWARN);
+	if (!skb)
+		return NULL;
+	skb_reserve(skb, HEADROOM);
+	skb_put(skb, LINEAR);
+	skb->data_len = len - LINEAR;
+	skb->len = len;
+	if (unlikely(skb_store_bits(skb, 0, frame, len))) {
+		kfree_skb(skb);
+		return NULL;
+	}
+	return skb;
+}
+
+/* The one look at what the VR can still write. */
+static struct sk_buff *copy_data(struct member *m, const u8 *frame, u32 len)
 {
 	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	struct sk_buff *skb = NULL;
 
-	return likely(size <= PAGE_SIZE) ? alloc_short(len) : alloc_long(len);
+	if (likely(size <= PAGE_SIZE))
+		return copy_short(frame, len);
+	/* In a socket's buffer a page counts as a whole, however little is in it. */
+	if (len > LONG_PAGE / 2)
+		skb = copy_long(m, frame, len);
+	return skb ?: copy_scattered(frame, len);
 }
 
 /* From the checked copy of the metadata; the kernel's own checks for what virtual machines send look at the private copy of the frame. */
@@ -228,25 +298,20 @@ static bool skb_takes_meta(struct sk_buff *skb, const struct europa_slot *meta)
 
 struct sk_buff *packet_build(struct port *port, const struct tx_frame *frame, struct net_device *dev)
 {
-	struct sk_buff *skb = alloc_frame(frame->meta.len);
+	struct sk_buff *skb = copy_data(port->member, frame->data, frame->meta.len);
 
 	if (unlikely(!skb)) {
 		port_drop(port, EUROPA_DROP_TX_FULL, 1);
 		return NULL;
 	}
-	/* The one look at what the VR can still write. */
-	if (unlikely(skb_store_bits(skb, 0, frame->data, frame->meta.len)))
-		goto refuse;
 	skb->dev = dev;
 	skb_reset_mac_header(skb);
 	skb->protocol = eth_hdr(skb)->h_proto;
 	skb_set_network_header(skb, ETH_HLEN);
-	if (unlikely(!skb_takes_meta(skb, &frame->meta)))
-		goto refuse;
+	if (unlikely(!skb_takes_meta(skb, &frame->meta))) {
+		kfree_skb(skb);
+		port_drop(port, EUROPA_DROP_TX_ERROR, 1);
+		return NULL;
+	}
 	return skb;
-
-refuse:
-	kfree_skb(skb);
-	port_drop(port, EUROPA_DROP_TX_ERROR, 1);
-	return NULL;
 }

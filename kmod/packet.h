@@ -3,10 +3,11 @@
 #ifndef EUROPA_PACKET_H
 #define EUROPA_PACKET_H
 
+#include <linux/skbuff.h>
+
 #include "port.h"
 
 struct net_device;
-struct sk_buff;
 
 /* What a slot's metadata can say of an sk_buff; whatever else a frame wants done is done before it is delivered. */
 #define PACKET_FEATURES (NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HIGHDMA | NETIF_F_HW_CSUM | NETIF_F_TSO | NETIF_F_TSO6 | \
@@ -25,5 +26,14 @@ void packet_deliver_any(struct port *port, struct sk_buff *skb);
  * NULL: counted as a drop. Softirqs off.
  */
 struct sk_buff *packet_build(struct port *port, const struct tx_frame *frame, struct net_device *dev);
+
+/* The pages that long frames were sent in. The worker has ended. */
+void packet_free_pages(struct member *m);
+
+/* A frame that was delivered. Its sk_buff stays on this CPU for the next one that is built. Softirqs off. */
+static inline void packet_free(struct sk_buff *skb)
+{
+	napi_consume_skb(skb, 1);
+}
 
 #endif

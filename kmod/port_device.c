@@ -42,7 +42,7 @@ static netdev_tx_t device_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (likely(packet_deliver(&d->port, skb, !netdev_xmit_more()))) {
 		dev_sw_netstats_tx_add(dev, 1, len);
 		skb_tx_timestamp(skb);
-		consume_skb(skb);
+		packet_free(skb);
 	} else {
 		dev_core_stats_tx_dropped_inc(dev);
 		kfree_skb(skb);

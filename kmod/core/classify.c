@@ -467,7 +467,7 @@ u32 classify(const struct classifier *c, const u8 *frame, u32 len, int vlan_tci,
 	bool macs_only = c->in_use[RULE_MAC] == c->nrules;
 	bool group;
 	u32 target = NOBODY;
-	struct facts f;
+	struct facts f __uninitialized;
 
 	if (len < ETH_HEADER)
 		return 0;

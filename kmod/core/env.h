@@ -43,6 +43,9 @@ typedef __u64 u64;
 #error "the region is little-endian, and so must be the machine"
 #endif
 
+/* Not filled with zeros first, as kernels fill what is on the stack: for arrays of which the part that is read was written. */
+#define __uninitialized
+
 #define READ_ONCE(x)            __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)        __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 #define smp_load_acquire(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)

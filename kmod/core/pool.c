@@ -12,7 +12,7 @@ static u32 bad_ring(struct vr *vr)
 static u32 take_dropped(struct vr *vr, u32 max)
 {
 	struct ring *r = &vr->free;
-	u32 slots[VR_BATCH];
+	u32 slots[VR_BATCH] __uninitialized;
 	u32 i, taken = 0, n = ring_peek(r, max);
 
 	if (!n)

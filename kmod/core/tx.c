@@ -122,7 +122,7 @@ u32 tx_take(struct vr *vr, u32 vnic, struct tx_frame *frames, u32 max, u32 *look
 {
 	struct europa_vnic_stats *stats = &vr->vnic_stats[vnic];
 	struct ring *r = &vr->tx[vnic];
-	u32 slots[VR_BATCH];
+	u32 slots[VR_BATCH] __uninitialized;
 	u32 n, taken;
 
 	*looked = 0;
