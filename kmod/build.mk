@@ -27,6 +27,19 @@ check-vm: vm-deps
 check-vm-all: all $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver
 	$(Q)O='$(O)' tests/vm/check.sh $(VM_TESTS)
 
+# What a packet costs on the module, in instructions of the same machine.
+$(eval $(call static_program,tests/counted,tests/vm/bench/counted.c,))
+$(O)/tests/profile.so: tests/vm/bench/profile.c tests/vm/bench/mark.h
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $<
+
+bench-vm: vm-deps
+	$(Q)tests/deps.sh $(DEMO_PKGS)
+	$(Q)$(MAKE) --no-print-directory bench-vm-all
+bench-vm-all: all $(O)/tests/counted $(O)/tests/profile.so $(O)/tests/recvfrom_fwd
+	$(Q)O='$(O)' tests/vm/bench/run
+
 # The module and the core in a kernel that looks for mistakes; building that kernel takes some minutes, once.
 VM_DEBUG_PKGS := bc bison flex libelf-dev xz-utils busybox-static kmod
 VM_DEBUG_SOURCES := tests/vm/debug/supervisor.c runtime/region.c runtime/error.c
@@ -50,5 +63,5 @@ check-vm-kcsan: vm-kcsan-deps
 check-vm-kcsan-all: all $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver
 	$(Q)O='$(O)' EUROPA_VERSION=$(VERSION) tests/vm/debug/check.sh kcsan $(SUITES)
 
-.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all vm-debug-deps check-vm-debug check-vm-debug-all \
+.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all bench-vm bench-vm-all vm-debug-deps check-vm-debug check-vm-debug-all \
         vm-kcsan-deps check-vm-kcsan check-vm-kcsan-all
