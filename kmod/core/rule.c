@@ -15,6 +15,7 @@ static const struct kind {
 	{ "vxlan",     RULE_VXLAN,     0,     0xffffff, "no VNI; 0 to 16777215 are" },
 	{ "filter",    RULE_FILTER,    0,     0,        NULL },
 };
+
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 
 static int wrong(struct rule_fault *fault, struct text word, const char *is)
