@@ -137,8 +137,9 @@ def like_a_nic(net, device):
 # ---- processes and the CPU that they use ----
 
 def end(process):
-    """Gently, for some have to tidy up."""
+    """Gently, for some have to tidy up, and some rest."""
     process.terminate()
+    process.send_signal(signal.SIGCONT)
     try:
         process.wait(5)
     except subprocess.TimeoutExpired:
@@ -360,6 +361,7 @@ class Path3:
 
     def generate(self, rate, seconds=3600):
         """A generator of so many packets/s (None: as many as it can), as a process that has begun to send."""
+        self.take_turn()
         before = self.sent()
         generator = self.gen.popen(BUILD / "tests/udpgen", "--device", self.left, "--to", self.mac, "--dst", "10.0.1.2", "--xdp", "--cpu",
                                    GENERATOR_CPU, "--seconds", seconds, *(["--rate", int(rate)] if rate else []),
@@ -368,6 +370,22 @@ class Path3:
         if generator.returncode:
             raise RuntimeError(f"the generator ended with exit status {generator.returncode}")
         return generator
+
+    at_work = None
+
+    def take_turn(self):
+        """Who polls without pause would have the others' CPU too, so whose turn it isn't rests."""
+        if Path3.at_work is not self:
+            if Path3.at_work:
+                Path3.at_work.rest()
+            Path3.at_work = self
+            self.resume()
+
+    def rest(self):
+        pass
+
+    def resume(self):
+        pass
 
     def sent(self):
         return self.gen.sent(self.left)

@@ -4,6 +4,7 @@ Other people's routers in user mode, for the figures. Each is a path as in bench
 """
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -21,8 +22,15 @@ class Peer(ProgramRouter):
             if self.process.poll() is not None:
                 raise RuntimeError(f"it ended: {self.last_words()}")
             if self.forwards():
+                self.rest()
                 return
         raise RuntimeError(f"nothing gets through: {self.last_words()}")
+
+    def rest(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def start_logged(self, *argv):
         # Its input is open and silent: where that ends testpmd leaves.
