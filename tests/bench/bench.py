@@ -534,9 +534,9 @@ def best_of(path):
     return best
 
 
-def forward(paths):
-    europa, plain, kernel = paths
-    figures = Figures("forward")
+@contextlib.contextmanager
+def on_one_cpu(paths):
+    """The way in which 64-byte UDP is measured: everything that routes on one CPU, and a sink that drops, but not what `latency` sends."""
     with tempfile.TemporaryDirectory() as directory:
         run("mount", "-t", "bpf", "bpf", directory)
         try:
@@ -544,15 +544,22 @@ def forward(paths):
             for path in paths:
                 path.steer()
                 path.drop_at_the_sink(f"{directory}/drop")
-            for number in range(options.rounds):
-                note(f"forward: round {number + 1} of {options.rounds}")
-                for path in paths:
-                    udp_round(figures, path, path.title)
-            europa.spread()
-            for number in range(options.rounds):
-                udp_round(figures, europa, "ipfwd on europad, VR on any CPU")
+            yield
         finally:
             run("umount", directory)
+
+
+def forward(paths):
+    europa, plain, kernel = paths
+    figures = Figures("forward")
+    with on_one_cpu(paths):
+        for number in range(options.rounds):
+            note(f"forward: round {number + 1} of {options.rounds}")
+            for path in paths:
+                udp_round(figures, path, path.title)
+        europa.spread()
+        for number in range(options.rounds):
+            udp_round(figures, europa, "ipfwd on europad, VR on any CPU")
     print("## 64-byte UDP over veth, everything that routes on one CPU\n")
     figures.table(("thousand packets/s", "pps", 1000), ("offered", "offered", 1000), ("in a flood", "flood", 1000), ("CPU %", "cpu"),
                   ("cycles/packet", "cycles"), ("switch %", "switch %"), ("VR %", "VR %"), ("NIC thread %", "nic %"),

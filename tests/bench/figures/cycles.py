@@ -6,9 +6,9 @@ import tempfile
 
 import bench
 import peers
-from bench import Namespace, note, options, run
+from bench import Namespace, note, on_one_cpu, options, run
 from figure import figure, in_turns, remark, those_that_run
-from parts import PROGRAMS, background, on_one_cpu
+from parts import PROGRAMS, background
 
 
 @figure("table1", "Table 1: cycles to copy a packet", ["bytes"], ["hot", "cold"],

@@ -5,9 +5,9 @@ How long a packet takes, and what those use that have none.
 import time
 
 import bench
-from bench import ROOT, VR, note, options
+from bench import ROOT, VR, note, on_one_cpu, options
 from figure import figure, in_turns, lines
-from parts import background, latency, on_one_cpu, pick
+from parts import background, latency, pick
 
 
 CONTENDERS = [kind.title for kind in bench.ROUTERS]

@@ -3,10 +3,9 @@
 What several figures are made of.
 """
 import contextlib
-import tempfile
 import time
 
-from bench import BUILD, end, options, run
+from bench import BUILD, end, options
 
 PROGRAMS = BUILD / "tests"
 GENERATORS = ("--vnics", "2", "--link", "0=generator:size=64", "--link", "1=generator:size=64")
@@ -40,21 +39,6 @@ def rates(vrs, key="tx_packets"):
 def jain(shares):
     """Jain's index: 1 where all have the same, 1/n where one has all."""
     return sum(shares) ** 2 / (len(shares) * sum(s * s for s in shares))
-
-
-@contextlib.contextmanager
-def on_one_cpu(paths):
-    """The way in which 64-byte UDP is measured: everything that routes on one CPU, and a sink that drops, but not what `latency` sends."""
-    with tempfile.TemporaryDirectory() as directory:
-        run("mount", "-t", "bpf", "bpf", directory)
-        try:
-            run(PROGRAMS / "udpgen", "--pin-drop", f"{directory}/drop")
-            for path in paths:
-                path.steer()
-                path.drop_at_the_sink(f"{directory}/drop")
-            yield
-        finally:
-            run("umount", directory)
 
 
 @contextlib.contextmanager

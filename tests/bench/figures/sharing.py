@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import bench
-from bench import ROOT, VR, Namespace, note, options
+from bench import ROOT, VR, Namespace, note, on_one_cpu, options
 from figure import figure, in_turns, lines
-from parts import GENERATORS, background, jain, on_one_cpu, rates
+from parts import GENERATORS, background, jain, rates
 
 
 @figure("fairness", "One to ten VRs between generators, all of them overloaded", ["vrs"], ["aggregate", "average", "jain"],

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import bench
 import peers
-from bench import run
+from bench import on_one_cpu, run
 from figure import figure, in_turns, remark, those_that_run
-from parts import POOLS, PROGRAMS, on_one_cpu
+from parts import POOLS, PROGRAMS
 
 
 TITLES = [kind.title for kind in bench.ROUTERS + peers.PEERS]
