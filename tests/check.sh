@@ -166,7 +166,7 @@ suite_integration()
 	rm -f "$xml"
 	timeout -k 30 1500 $PYTHON -m pytest -p no:cacheprovider tests/integration --junit-xml="$xml" -q -rs --tb=short \
 		--durations=10 ${PYTEST_ARGS:-} </dev/null 2>&1 | tee "$log" | sed 's/^/  /'
-	counts=$($PYTHON tests/junit.py "$xml" "$out/integration.skips")
+	counts=$($PYTHON tests/junit.py "$xml" "$out/integration")
 	if [ -z "$counts" ]; then
 		fail "integration: pytest did not finish, see $log"
 		return
@@ -175,22 +175,20 @@ suite_integration()
 	passed=$((passed + good))
 	failed=$((failed + bad))
 	skipped=$((skipped + skipped_here))
-	[ "$bad" = 0 ] || failures+=("integration: $bad failed, see $log")
-	while IFS= read -r line; do
-		skips+=("$line")
-	done <"$out/integration.skips"
+	mapfile -t -O ${#skips[@]} skips <"$out/integration.skips"
+	mapfile -t -O ${#failures[@]} failures <"$out/integration.failures"
 }
 
 # It counts for itself, and ends with the same line.
 suite_vm()
 {
-	local log=$out/vm-suite.log good bad skipped_here line
+	local log=$out/vm-suite.log good bad skipped_here
 	if [ "$(id -u)" != 0 ]; then
 		title "kernel module in a virtual machine"
 		skip "virtual machine" "needs root: the guest runs on this machine's files"
 		return
 	fi
-	rm -f "$out"/vm.failures
+	: >"$out/vm.failures"
 	O=$O VM_SECONDS=${VM_SECONDS:-1020} tests/vm/check.sh --some </dev/null 2>&1 | tee "$log"
 	read -r good bad skipped_here < <(tail -n 1 "$log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
 	if [ -z "${skipped_here:-}" ]; then
@@ -200,12 +198,8 @@ suite_vm()
 	passed=$((passed + good))
 	failed=$((failed + bad))
 	skipped=$((skipped + skipped_here))
-	while IFS= read -r line; do
-		skips+=("$line")
-	done <"$out/vm.skips"
-	while IFS= read -r line; do
-		failures+=("$line")
-	done < <(cat "$out/vm.failures" 2>/dev/null)
+	mapfile -t -O ${#skips[@]} skips <"$out/vm.skips"
+	mapfile -t -O ${#failures[@]} failures <"$out/vm.failures"
 }
 
 trap 'echo "interrupted"; exit 130' INT TERM

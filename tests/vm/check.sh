@@ -101,13 +101,13 @@ reports=("$share/vm.xml")
 rm -f "$share"/{vm.xml,europad.xml,unloaded,tainted}
 VM_SECONDS=${VM_SECONDS:-4500} tests/vm/boot "$dir" ". /vmshare/suite" 2>&1 | tee "$log" | sed 's/^/  /'
 
-counts=$(/usr/bin/python3 tests/junit.py "${reports[@]}" "$O/check/vm.skips" 2>/dev/null)
+counts=$(/usr/bin/python3 tests/junit.py "${reports[@]}" "$O/check/vm" 2>/dev/null)
 if [ -z "$counts" ]; then
 	fail "the suite did not finish, see $log"
 	finish
 fi
 read -r passed failed skipped <<<"$counts"
-[ "$failed" = 0 ] || failures+=("virtual machine: $failed failed, see $log")
+mapfile -t failures <"$O/check/vm.failures"
 [ -e "$share/unloaded" ] || fail "the module could not be unloaded"
 # 128: the kernel died, 512: it warned. The rest says that the module is out of tree and not signed.
 [ $(($(cat "$share/tainted") & (128 | 512))) = 0 ] || fail "the kernel has warned, see $share/dmesg"

@@ -207,14 +207,14 @@ export EUROPA_SWITCH=kmod EUROPA_MODULE=$dir/module/europa.ko EUROPA_TEST_DEADLI
 /usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=5 --junit-xml=/vmshare/suite.xml \\
 	${VM_TESTS:-$tests}
 rmmod europa" || fail "module: can't be unloaded, see $logs/$name-module.log"
-	counts=$(/usr/bin/python3 tests/junit.py "$share/suite.xml" "$logs/$name.skips" 2>/dev/null)
+	counts=$(/usr/bin/python3 tests/junit.py "$share/suite.xml" "$logs/$name" 2>/dev/null)
 	if [ -z "$counts" ]; then
 		fail "module: the suite did not finish, see $logs/$name-module.log"
 		return
 	fi
 	read -r good bad skips <<<"$counts"
 	passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skips))
-	[ "$bad" = 0 ] || failures+=("module: $bad failed, see $logs/$name-module.log")
+	mapfile -t -O ${#failures[@]} failures <"$logs/$name.failures"
 	printf '  %-5s module: %s passed, %s failed, %s skipped\n' "$([ "$bad" = 0 ] && echo ok || echo FAIL)" "$good" "$bad" "$skips"
 	check_log module
 }
