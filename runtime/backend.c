@@ -192,7 +192,15 @@ static int gone(struct error *e)
 	return fail(e, ECONNRESET, "the switch has gone");
 }
 
-/* One request, one reply. A switch that is gone is no failure of the request: -ECONNRESET, and e is not set. */
+static bool is_end(int code)
+{
+	return code == EPIPE || code == ECONNRESET || code == ENOTCONN;
+}
+
+/*
+ * One request, one reply. A switch that is gone is no failure of the request: -ECONNRESET, and e is not set. One that can't take another
+ * connection has replied before it was asked, and takes no request.
+ */
 static int ask(int fd, struct europa_request *request, const int *fds, unsigned nfds, struct europa_reply *reply, struct error *e)
 {
 	ssize_t n;
@@ -201,14 +209,12 @@ static int ask(int fd, struct europa_request *request, const int *fds, unsigned 
 	request->major = EUROPA_MAJOR;
 	memset(reply, 0, sizeof *reply);
 	r = message_send(fd, request, sizeof *request, fds, nfds, 0);
-	if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
-		return -ECONNRESET;
-	if (r < 0)
+	if (r < 0 && !is_end(-r))
 		return fail(e, -r, "cannot ask the switch");
 	do
 		n = recv(fd, reply, sizeof *reply, 0);
 	while (n < 0 && errno == EINTR);
-	if (n == 0 || (n < 0 && (errno == ECONNRESET || errno == EPIPE)))
+	if (n == 0 || (n < 0 && is_end(errno)))
 		return -ECONNRESET;
 	if (n < 0)
 		return fail(e, errno == EAGAIN ? ETIMEDOUT : errno, "the switch doesn't answer");

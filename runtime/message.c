@@ -57,6 +57,14 @@ static unsigned take_fds(struct msghdr *message, int *fds, unsigned most)
 	return n;
 }
 
+/* Fewer came than there is room for: this process may have no more descriptors. */
+static bool some_are_missing(struct msghdr *message)
+{
+	const struct cmsghdr *rights = CMSG_FIRSTHDR(message);
+
+	return (message->msg_flags & MSG_CTRUNC) && (!rights || rights->cmsg_len < CMSG_LEN(MESSAGE_FDS * sizeof(int)));
+}
+
 ssize_t message_receive(int socket, void *bytes, size_t size, int *fds, unsigned *nfds, int flags)
 {
 	struct iovec piece = { bytes, size };
@@ -64,14 +72,16 @@ ssize_t message_receive(int socket, void *bytes, size_t size, int *fds, unsigned
 	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &rights, .msg_controllen = sizeof rights };
 	unsigned most = *nfds;
 	ssize_t n;
+	int err;
 
 	do
 		n = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
-	*nfds = n < 0 ? 0 : take_fds(&message, fds, most);
+	err = n < 0 ? -errno : some_are_missing(&message) ? -EMFILE : 0;
+	*nfds = n < 0 ? 0 : take_fds(&message, fds, err ? 0 : most);
 	for (unsigned i = *nfds; i < most; i++)
 		fds[i] = -1;
-	return n < 0 ? -errno : n;
+	return err ? err : n;
 }
 
 bool message_peer_is_root(int socket)

@@ -14,7 +14,7 @@
 int message_send(int socket, const void *bytes, size_t n, const int *fds, unsigned nfds, int flags);
 /*
  * The message's length, 0 at the end, or -errno. With at most *nfds descriptors, which are the caller's, and *nfds is how many came. Those
- * beyond are closed. What is left of fds is -1.
+ * beyond are closed. What is left of fds is -1. -EMFILE: a message came, and this process may have no more descriptors: it got none.
  */
 ssize_t message_receive(int socket, void *bytes, size_t size, int *fds, unsigned *nfds, int flags);
 

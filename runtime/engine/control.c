@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -42,6 +43,7 @@ struct server {
 	struct engine *engine;
 	struct connection *connections;
 	int epoll;
+	int reserve;                /* given up for as long as it takes to turn away whom there is no other descriptor for */
 	int64_t idle_since_ms;
 	bool had_vr, stop;
 };
@@ -280,12 +282,22 @@ static void copy_line(char *to, size_t size, const char *from)
 }
 
 /* false: the connection is over. */
-static bool answer(struct connection *c, struct europa_reply *reply, int status, const struct error *e)
+static bool answer(int fd, struct europa_reply *reply, int status, const struct error *e)
 {
 	reply->status = status;
 	if (status < 0)
 		copy_line(reply->text, sizeof reply->text, e->text);
-	return send(c->fd, reply, sizeof *reply, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof *reply;
+	return send(fd, reply, sizeof *reply, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof *reply;
+}
+
+/* The client would take the error's usual text for its own limit. */
+static int no_descriptors(struct error *e)
+{
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	*e = (struct error){ 0 };
+	return fail(e, EMFILE, "the switch has no descriptors left, its limit is %llu", (unsigned long long)limit.rlim_cur);
 }
 
 static bool serve_message(struct server *s, struct connection *c)
@@ -300,22 +312,48 @@ static bool serve_message(struct server *s, struct connection *c)
 	bool go_on;
 
 	n = message_receive(c->fd, bytes, sizeof bytes, fds, &nfds, MSG_DONTWAIT | MSG_TRUNC);
-	if (n < 0)
+	if (n < 0 && n != -EMFILE)
 		return n == -EAGAIN;
 	if (n == 0)
 		return false;
-	if (n > (ssize_t)sizeof bytes)
+	if (n < 0)
+		r = n;
+	else if (n > (ssize_t)sizeof bytes)
 		r = fail(&e, E2BIG, "a request is longer than %d bytes", REQUEST_MAX);
 	else
 		r = request_parse(bytes, n, &request, &e);
 	if (r == 0)
 		r = serve(s, c, &request, fds, nfds, &reply, &e);
-	go_on = answer(c, &reply, r, &e);
+	if (r == -EMFILE)
+		r = no_descriptors(&e);
+	go_on = answer(c->fd, &reply, r, &e);
 	for (i = 0; i < nfds; i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);
 	}
 	return go_on;
+}
+
+/*
+ * Told why before it has asked. Nothing that it sends comes in any more, and what has come is read, so that its end finds this reply in
+ * its queue and not an error.
+ */
+static void turn_away(int fd, int code)
+{
+	struct europa_reply reply = { 0 };
+	struct error e = { 0 };
+	char unread;
+
+	if (code == EMFILE)
+		no_descriptors(&e);
+	else
+		fail(&e, code, "the switch can't take another virtual router");
+	note("a connection is turned away: %s", e.text);
+	shutdown(fd, SHUT_RD);
+	while (recv(fd, &unread, sizeof unread, MSG_DONTWAIT) > 0)
+		;
+	answer(fd, &reply, -code, &e);
+	close(fd);
 }
 
 static void add_connection(struct server *s, int fd)
@@ -324,8 +362,8 @@ static void add_connection(struct server *s, int fd)
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
 
 	if (!c || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
+		turn_away(fd, errno);
 		free(c);
-		close(fd);
 		return;
 	}
 	c->fd = fd;
@@ -336,18 +374,54 @@ static void add_connection(struct server *s, int fd)
 	s->connections = c;
 }
 
+/* Root's next connection, or -errno. */
+static int accept_one(const struct server *s)
+{
+	for (;;) {
+		int fd = accept4(s->control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			return -errno;
+		if (message_peer_is_root(fd))
+			return fd;
+		note("a connection that isn't root's: refused");
+		close(fd);
+	}
+}
+
+static void hold_reserve(struct server *s)
+{
+	if (s->reserve < 0)
+		s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/*
+ * The listener stays ready for as long as somebody waits, so nobody may: each is told. Where another thread was faster and has the reserve's
+ * place now, or where it is memory that is missing, the next attempt is put off, for it might fail as well.
+ */
+static void turn_all_away(struct server *s, int code)
+{
+	const struct timespec moment = { .tv_nsec = 10000000 };
+	int fd;
+
+	close_fd(&s->reserve);
+	while ((fd = accept_one(s)) >= 0)
+		turn_away(fd, code);
+	hold_reserve(s);
+	if (fd != -EAGAIN)
+		nanosleep(&moment, NULL);
+}
+
 static void accept_connections(struct server *s)
 {
 	int fd;
 
-	while ((fd = accept4(s->control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		if (message_peer_is_root(fd)) {
-			add_connection(s, fd);
-		} else {
-			note("a connection that isn't root's: refused");
-			close(fd);
-		}
-	}
+	hold_reserve(s);
+	while ((fd = accept_one(s)) >= 0)
+		add_connection(s, fd);
+	/* The kernel looks for a descriptor before it looks whether anybody waits: often nobody does. */
+	if (fd != -EAGAIN)
+		turn_all_away(s, -fd);
 }
 
 /* ---- the socket ---- */
@@ -492,7 +566,7 @@ int engine_watch_links(struct engine *engine, int fd, struct error *e)
 
 int control_run(struct control *control, struct engine *engine, struct error *e)
 {
-	struct server s = { .control = control, .engine = engine, .idle_since_ms = now_ms() };
+	struct server s = { .control = control, .engine = engine, .reserve = -1, .idle_since_ms = now_ms() };
 	const struct timespec moment = { .tv_nsec = 1000000 };
 	struct epoll_event events[64];
 	auto_close int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -512,8 +586,10 @@ int control_run(struct control *control, struct engine *engine, struct error *e)
 		devices_sweep(engine->devices);
 		if (leave_due(&s) != 0)
 			continue;
-		if (take_leave(&s))
+		if (take_leave(&s)) {
+			close_fd(&s.reserve);
 			return 0;
+		}
 		nanosleep(&moment, NULL);       /* somebody has the lock, and is about to connect */
 	}
 }

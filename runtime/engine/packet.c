@@ -139,14 +139,16 @@ static struct {
 	bool stop;
 } spares = { .lock = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER };
 
-/* Waits until one is missing; false: no more are. */
-static bool one_is_missing(void)
+/* Waits until one is missing, or `failed`: until one more is. false: no more are. */
+static bool one_is_missing(bool failed)
 {
 	bool missing;
 
 	pthread_mutex_lock(&spares.lock);
-	while (spares.n == SPARES && !spares.stop)
+	while ((failed || spares.n == SPARES) && !spares.stop) {
 		pthread_cond_wait(&spares.wanted, &spares.lock);
+		failed = false;
+	}
 	missing = !spares.stop;
 	pthread_mutex_unlock(&spares.lock);
 	return missing;
@@ -161,16 +163,18 @@ static void keep(struct packet_socket *s)
 
 static void *prepare(void *unused)
 {
-	struct error e = { 0 };
-	struct packet_socket *s;
+	bool failed = false;
 
 	pthread_setname_np(pthread_self(), "europad-spares");
-	while (one_is_missing()) {
-		if (packet_open(&s, &e) < 0) {
-			note("no more spare sockets: %s", e.text);
-			break;
-		}
-		keep(s);
+	while (one_is_missing(failed)) {
+		struct error e = { 0 };
+		struct packet_socket *s;
+
+		failed = packet_open(&s, &e) < 0;
+		if (failed)
+			note("no spare socket: %s", e.text);
+		else
+			keep(s);
 	}
 	return NULL;
 }

@@ -8,10 +8,12 @@ and its processes, is marked so; test_module.py has the module's.
 vr_driver makes a region, registers it, attaches its vNICs and has a child play the data plane; it obeys lines on its input.
 """
 import array
+import contextlib
 import errno
 import fcntl
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -26,7 +28,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
-from conftest import BUILD, Host, PREFIX, SWITCH, process_env, process_name, processes, serial, wait_for
+from conftest import BUILD, Host, PREFIX, SWITCH, process_env, process_name, process_state, processes, serial, wait_for
 
 europads = pytest.mark.skipif(SWITCH == "kmod", reason="europad's own")
 
@@ -695,6 +697,111 @@ def test_a_client_that_leaves_half_way_leaves_nothing(switch):
 def test_the_socket_is_root_s_alone(switch):
     switch.vr("none")
     assert (switch.run_dir / "switch.sock").stat().st_mode & 0o777 == 0o700
+
+
+# ---- a switch that has used up its descriptors ----
+
+NO_DESCRIPTORS = "the switch has no descriptors left, its limit is "
+
+
+@contextlib.contextmanager
+def descriptors(pid, n):
+    """A process that may have n of them and no more, meanwhile."""
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (n, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def connect_and_ask(switch):
+    """A connection, and what is said to a request that nobody takes."""
+    s = switch.connect()
+    with contextlib.suppress(BrokenPipeError):      # turned away before it has asked
+        s.send(b"x")
+    return s, reply(s)
+
+
+def use_up_descriptors(switch):
+    """Connections that are served, until one is turned away."""
+    served = []
+    while True:
+        s, (status, text) = connect_and_ask(switch)
+        if status == -errno.EMFILE:
+            assert NO_DESCRIPTORS in text
+            s.close()
+            return served
+        assert "a request has at least" in text
+        served.append(s)
+
+
+def sleeps(pid):
+    return process_state(pid) == "S"
+
+
+@europads
+def test_who_comes_when_no_descriptor_is_left_is_told_so(switch):
+    vr, left, right = switch.between()
+    pid = switch.pid()
+    log = switch.run_dir / "switch.log"
+    with descriptors(pid, 60):
+        served = use_up_descriptors(switch)
+        for _ in range(3):
+            vr_too_many = Driver(switch, switch.stem + "9", "none", "device")
+            assert vr_too_many.said == f"error 24 {NO_DESCRIPTORS}60: Too many open files"
+            vr_too_many.child.wait(20)
+        # One attempt each, and then it sleeps; those that are served notice nothing.
+        wait_for(lambda: sleeps(pid), "the control thread to sleep")
+        assert log.read_text().count("is turned away") == 4
+        left.send(frame())
+        right.expect(same(frame()))
+
+        # There is one for the connection, then for some of what goes with a registration, then for all.
+        said = ""
+        while said != "ready":
+            served.pop().close()
+            latest = Driver(switch, switch.stem + "9", "none", "device")
+            said = latest.said
+            if said != "ready":
+                assert NO_DESCRIPTORS in said
+                latest.child.wait(20)
+        switch.drivers.append(latest)
+        assert len(served) > 0
+        for s in served:
+            s.close()
+
+
+@europads
+def test_who_cannot_even_be_told_waits_without_keeping_the_switch_busy(switch):
+    vr = switch.vr("none", "device")
+    pid = switch.pid()
+    with descriptors(pid, 3), switch.connect() as s:
+        s.send(b"x")
+        wait_for(lambda: sleeps(pid), "the control thread to sleep")
+        assert vr.ask("detach 0") == "ok"       # others are served
+    with switch.connect() as s:
+        s.send(b"x")
+        assert "a request has at least" in reply(s)[1]
+
+
+@europads
+def test_sockets_are_prepared_again_once_there_are_descriptors(switch):
+    vr = switch.vr("none", "none")
+    pid = switch.pid()
+    log = switch.run_dir / "switch.log"
+
+    def sockets():
+        return len(Path(f"/proc/{pid}/net/packet").read_text().splitlines()) - 1
+
+    wait_for(lambda: sockets() == 4, "four sockets to be ready before anybody asks")
+    assert vr.ask("detach 0") == "ok"
+    with descriptors(pid, 3):
+        assert vr.ask("attach 0 device") == "ok"
+        wait_for(lambda: "no spare socket" in log.read_text(), "the shortage to be noticed")
+    assert vr.ask("detach 0") == "ok"
+    assert vr.ask("attach 0 device") == "ok"
+    wait_for(lambda: sockets() == 5, "four sockets to be ready again, beside the vNIC's")
 
 
 # ---- the watchdog ----

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -80,6 +81,33 @@ static void what_nobody_asked_for_is_closed(void **state)
 		}
 }
 
+/* Where the first `room` of three find a place: all or none are received, and the next message is whole again. */
+static void who_has_no_descriptors_left_is_told(void **state)
+{
+	struct rlimit limit, less;
+	int next = dup(ends[0]);
+
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (unsigned room = 0; room <= 3; room++) {
+		int fds[3];
+		unsigned n = 3, before = open_descriptors();
+		char text[4];
+
+		send_many(3);
+		less = (struct rlimit){ .rlim_cur = (rlim_t)next + room, .rlim_max = limit.rlim_max };
+		setrlimit(RLIMIT_NOFILE, &less);
+		assert_int_equal(message_receive(ends[1], text, sizeof text, fds, &n, 0), room < 3 ? -EMFILE : 4);
+		setrlimit(RLIMIT_NOFILE, &limit);
+		assert_int_equal(n, room < 3 ? 0 : 3);
+		for (unsigned i = n; i < 3; i++)
+			assert_int_equal(fds[i], -1);
+		while (n)
+			close(fds[--n]);
+		assert_int_equal(open_descriptors(), before);
+	}
+}
+
 static void the_end_and_a_message_that_is_too_long_are_told(void **state)
 {
 	unsigned none = 0;
@@ -103,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_asked_for_arrives),
 		cmocka_unit_test(what_nobody_asked_for_is_closed),
+		cmocka_unit_test(who_has_no_descriptors_left_is_told),
 		cmocka_unit_test(the_end_and_a_message_that_is_too_long_are_told),
 	};
 

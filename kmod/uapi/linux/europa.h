@@ -359,7 +359,8 @@ struct europa_slot {
 /*
  * The supervisor's verbs: ioctls of /dev/europa for EuropaKM; for europad a SOCK_SEQPACKET socket, one connection a VR, one
  * request and one reply a verb (struct europa_request below), descriptors by SCM_RIGHTS. The connection, or the open
- * /dev/europa, *is* the registration: when it is closed, everything that the switch holds of the VR is freed.
+ * /dev/europa, *is* the registration: when it is closed, everything that the switch holds of the VR is freed. A daemon that can't
+ * take one more connection sends its reply, which says why, before any request, and closes it.
  *
  * `size` is the size of the caller's structure. Shorter than the switch's: the rest is taken as zero; longer: the
  * rest must be zero (E2BIG).
