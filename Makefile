@@ -181,6 +181,7 @@ help:
 	@echo 'make kmod           the kernel module, into $(O)/kmod (KDIR=... for another kernel); make install-dkms for DKMS'
 	@echo 'sudo make check-vm  the integration tests on the module, in an emulated machine'
 	@echo 'sudo make bench-vm  what a packet costs on the module, in instructions, beside the others, in an emulated machine'
+	@echo 'sudo make figures-vm  those of the figures that compare throughputs, on the module, in an emulated machine'
 	@echo 'sudo make check-vm-debug  the module in a kernel with KASAN, lockdep, kmemleak (SUITES="unit fuzz" runs those alone)'
 	@echo 'sudo make check-vm-kcsan  the module in a kernel with KCSAN, which looks for data races (SUITES likewise)'
 	@echo 'make check-unit     the unit tests alone; make check-fuzz, make check-integration likewise'

@@ -40,6 +40,12 @@ bench-vm: vm-deps
 bench-vm-all: all $(O)/tests/counted $(O)/tests/profile.so $(O)/tests/recvfrom_fwd
 	$(Q)O='$(O)' tests/vm/bench/run
 
+# The figures of `make figures` on the module.
+figures-vm: vm-deps bench-deps
+	$(Q)$(MAKE) --no-print-directory figures-vm-all
+figures-vm-all: all $(BENCH_PROGRAMS)
+	$(Q)O='$(O)' BENCH_ARGS='$(BENCH_ARGS)' tests/vm/bench/figures $(FIGURES)
+
 # The module and the core in a kernel that looks for mistakes; building that kernel takes some minutes, once.
 VM_DEBUG_PKGS := bc bison flex libelf-dev xz-utils busybox-static kmod
 VM_DEBUG_SOURCES := tests/vm/debug/supervisor.c runtime/region.c runtime/error.c
@@ -63,5 +69,5 @@ check-vm-kcsan: vm-kcsan-deps
 check-vm-kcsan-all: all $(INTEGRATION_PROGRAMS) $(O)/tests/vr_driver
 	$(Q)O='$(O)' EUROPA_VERSION=$(VERSION) tests/vm/debug/check.sh kcsan $(SUITES)
 
-.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all bench-vm bench-vm-all vm-debug-deps check-vm-debug check-vm-debug-all \
+.PHONY: kmod install-dkms uninstall-dkms vm-deps check-vm check-vm-all bench-vm bench-vm-all figures-vm figures-vm-all vm-debug-deps check-vm-debug check-vm-debug-all \
         vm-kcsan-deps check-vm-kcsan check-vm-kcsan-all

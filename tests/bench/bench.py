@@ -3,7 +3,7 @@
 """
 make bench: what Europa costs, beside what others cost, in one run. docs/performance.md has the method.
 
-    bench.py [--build DIR] [--rounds N] [--seconds S] [SECTION...]
+    bench.py [--build DIR] [--rounds N] [--seconds S] [--slower N] [SECTION...]
 
 Sections: forward tcp handoff idle start takeover checkpoint. Contenders are interleaved: round 1 of each, round 2 of each, ... Results go to
 BUILD/bench/SECTION.json, and as Markdown to stdout. What can't be measured here is printed as that, with the reason.
@@ -30,6 +30,8 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--build", default="build")
 parser.add_argument("--rounds", type=int, default=7)
 parser.add_argument("--seconds", type=float, default=1.0)
+parser.add_argument("--slower", type=int, default=1, help="than a server, N times: of all rates the N-th part is offered")
+parser.add_argument("--out", type=Path, help="where figures go, instead of BUILD/figures")
 parser.add_argument("sections", nargs="*", default=[])
 options = parser.parse_args()
 BUILD = ROOT / options.build
@@ -38,6 +40,8 @@ RUN_DIR = Path(tempfile.mkdtemp(prefix="europa-bench."))
 STEM = f"b{os.getpid() % 100000}"
 ENV = dict(os.environ, EUROPA_RUN_DIR=str(RUN_DIR), PATH=f"{BUILD}/bin:{os.environ['PATH']}", LC_ALL="C.UTF-8")
 GENERATOR_CPU, ROUTER_CPU = 0, 1
+ON_MODULE = Path("/dev/europa").exists()                # europa-run takes it then, too
+SWITCH = "EuropaKM" if ON_MODULE else "europad"
 GEN_MAC, SINK_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 
 
@@ -157,10 +161,10 @@ def name_of(pid):
     return ""
 
 
-def pin(pids, cpu):
+def pin(pids, *cpus):
     for pid in pids:
         for thread in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setaffinity(int(thread), {cpu})
+            os.sched_setaffinity(int(thread), cpus)
 
 
 def above_other_load():
@@ -222,11 +226,13 @@ def tsc_hz():
 class VR:
     every = []
 
-    def __init__(self, image, *opts, args=()):
+    def __init__(self, image, *opts, args=(), within=None):
+        """within: the namespace in which its shared devices are."""
         number, letters = len(VR.every), "abcdefghijklmnopqrstuvwxyz"
         self.name = f"{STEM}{letters[number // 26 - 1] if number >= 26 else ''}{letters[number % 26]}"
         VR.every.append(self)
-        run(BUILD / "bin/europa-run", "--detach", "--name", self.name, *opts, image, *(["--", *args] if args else []))
+        command = [BUILD / "bin/europa-run", "--detach", "--name", self.name, *opts, image, *(["--", *args] if args else [])]
+        run(*(within.argv(*command) if within else command))
         self.state = wait_for(lambda: self.read_state(), f"{self.name} to run")
         weigh_group(self.name)
         for pid in switch_pids():
@@ -404,13 +410,14 @@ class Path3:
         time.sleep(0.1)                     # for those that are still on their way
         return self.sent() - sent, self.received() - received
 
-    def wire(self):
+    def wire(self, addresses=("10.0.0.1/24", "10.0.1.1/24")):
         """Two veth pairs through the router's namespace."""
         self.router.run("ip", "link", "add", "in", "type", "veth", "peer", "name", "out0", "netns", self.gen.name)
         self.router.run("ip", "link", "add", "out", "type", "veth", "peer", "name", "in0", "netns", self.sink.name)
-        for device, address in (("in", "10.0.0.1/24"), ("out", "10.0.1.1/24")):
-            self.router.run("ip", "address", "add", address, "dev", device)
+        for device in ("in", "out"):
             self.router.run("ip", "link", "set", device, "up")
+        for device, address in zip(("in", "out"), addresses):
+            self.router.run("ip", "address", "add", address, "dev", device)
         self.left, self.right = "out0", "in0"
         self.gen.take(self.left, "10.0.0.2/24", "10.0.0.1")
         self.sink.take(self.right, "10.0.1.2/24", "10.0.1.1")
@@ -444,10 +451,8 @@ class ProgramRouter(Path3):
 
     def __init__(self, letter):
         super().__init__(letter)
-        self.wire()
+        self.wire(addresses=())
         self.mac = self.router.mac("in")
-        for device in ("in", "out"):
-            self.router.run("ip", "address", "flush", "dev", device)
         self.process = self.start()
 
     def steer(self):
@@ -466,26 +471,39 @@ class SocketRouter(ProgramRouter):
 
 
 class EuropaRouter(Path3):
-    title = "ipfwd on europad"
+    """
+    Between the vNICs' own devices on europad, whose ends are veth. The module's own devices have no such end: a frame that is sent to them is
+    in the VR's ring at once, on the sender's CPU. There it has what ip_forward has, two veth pairs, and shares the router's ends.
+    """
+    title = f"ipfwd on {SWITCH}"
 
     def __init__(self, *vr_options, letter="e"):
-        super().__init__(letter, router=False)
+        super().__init__(letter, router=ON_MODULE)
+        if ON_MODULE:
+            self.wire(addresses=())
+            self.gen.run("ip", "link", "set", self.left, "address", GEN_MAC)
+            self.sink.run("ip", "link", "set", self.right, "address", SINK_MAC)
+            vr_options = (*vr_options, "--link", "0=in", "--link", "1=out")
         # As the kernel's: no expiry in the middle of a round, for the sink drops what would refresh it.
-        self.vr = VR(ROOT / "image/ipfwd", "--vnics", "2", *vr_options, args=[
+        self.vr = VR(ROOT / "image/ipfwd", "--vnics", "2", *vr_options, within=self.router, args=[
             "address", "0", "10.0.0.1/24", "address", "1", "10.0.1.1/24",
             "neighbour", "10.0.0.2", GEN_MAC, "dev", "0", "neighbour", "10.0.1.2", SINK_MAC, "dev", "1"])
+        if not ON_MODULE:
+            self.give_devices()
+        wait_for(lambda: self.gen.run("ping", "-q", "-c", "1", "-W", "1", "10.0.1.2"), "a ping through ipfwd")
+        self.mac = self.first_hop()
+
+    def give_devices(self):
         self.left, self.right = f"{self.vr.name}-v0", f"{self.vr.name}-v1"
         self.ends = [switch_device(self.vr, n) for n in (0, 1)]
         run("ip", "link", "set", self.left, "address", GEN_MAC, "netns", self.gen.name)
         run("ip", "link", "set", self.right, "address", SINK_MAC, "netns", self.sink.name)
         self.gen.take(self.left, "10.0.0.2/24", "10.0.0.1")
         self.sink.take(self.right, "10.0.1.2/24", "10.0.1.1")
-        wait_for(lambda: self.gen.run("ping", "-q", "-c", "1", "-W", "1", "10.0.1.2"), "a ping through ipfwd")
-        self.mac = self.first_hop()
 
     def steer(self):
         pin(switch_pids() + self.vr.pids(), ROUTER_CPU)
-        net, device = self.ends[0]
+        net, device = (self.router.path, "in") if ON_MODULE else self.ends[0]
         self.parties = {"switch": switch_pids(), "VR": self.vr.pids(), "nic": [like_a_nic(net, device)]}
 
     def spread(self):
@@ -495,7 +513,14 @@ class EuropaRouter(Path3):
 
 
 ROUTERS = [EuropaRouter, SocketRouter, KernelRouter]
-RATES = [100_000, 150_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000, 850_000, 1_000_000, 1_200_000, 1_500_000]
+
+
+def slowed(rate):
+    """Packets/s where a server is offered so many."""
+    return rate // options.slower
+
+
+RATES = [slowed(1000 * k) for k in (100, 150, 200, 300, 400, 500, 600, 700, 850, 1000, 1200, 1500)]
 
 
 def offer(path, rate):
@@ -559,7 +584,7 @@ def forward(paths):
                 udp_round(figures, path, path.title)
         europa.spread()
         for number in range(options.rounds):
-            udp_round(figures, europa, "ipfwd on europad, VR on any CPU")
+            udp_round(figures, europa, f"{europa.title}, VR on any CPU")
     print("## 64-byte UDP over veth, everything that routes on one CPU\n")
     figures.table(("thousand packets/s", "pps", 1000), ("offered", "offered", 1000), ("in a flood", "flood", 1000), ("CPU %", "cpu"),
                   ("cycles/packet", "cycles"), ("switch %", "switch %"), ("VR %", "VR %"), ("NIC thread %", "nic %"),

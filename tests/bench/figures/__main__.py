@@ -2,9 +2,9 @@
 """
 make figures: Europa's figures, each with its peers in the same run. docs/performance.md has the methods.
 
-    figures [--build DIR] [--rounds N] [--seconds S] [FIGURE...]
+    figures [--build DIR] [--rounds N] [--seconds S] [--slower N] [--out DIR] [FIGURE...]
 
-Of each figure it leaves in BUILD/figures: NAME.csv (medians, with machine, kernel, commit and method above them), NAME-rounds.csv (every
+Of each figure it leaves in BUILD/figures, or DIR: NAME.csv (medians, with machine, kernel, commit and method above them), NAME-rounds.csv (every
 round), NAME.png and NAME.svg. Contenders take turns: round 1 of each, round 2 of each.
 
 A figure is a function that yields rows, under @figure; its first columns say what was measured, the others how much.

@@ -11,7 +11,7 @@ import subprocess
 import bench
 from bench import BUILD, note, options
 
-OUTPUT = BUILD / "figures"
+OUTPUT = options.out or BUILD / "figures"
 every = {}
 remarks = []
 

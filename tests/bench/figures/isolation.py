@@ -4,6 +4,7 @@ A router beside neighbours that mean it no good.
 """
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -31,13 +32,13 @@ def image_of(directory, program):
     return image
 
 
-def nobody(directory):
+def nobody(directory, cpus):
     return contextlib.nullcontext()
 
 
 @contextlib.contextmanager
-def neighbour(directory, program, *vr_options, args=()):
-    vr = VR(image_of(tempfile.mkdtemp(dir=directory), program), "--cpu", "25%", *vr_options, args=args)
+def neighbour(directory, cpus, program, *vr_options, args=()):
+    vr = VR(image_of(tempfile.mkdtemp(dir=directory), program), "--cpu", "25%", "--cpuset", cpus, *vr_options, args=args)
     try:
         yield vr
     finally:
@@ -47,29 +48,30 @@ def neighbour(directory, program, *vr_options, args=()):
 NO_PORTS = ("--link", "0=none", "--link", "1=none")
 
 
-def spinning(directory):
-    return neighbour(directory, "neighbour", *NO_PORTS, args=["spin"])
+def spinning(directory, cpus):
+    return neighbour(directory, cpus, "neighbour", *NO_PORTS, args=["spin"])
 
 
-def flooding(directory):
-    return neighbour(directory, "neighbour", *NO_PORTS, args=["flood"])
+def flooding(directory, cpus):
+    return neighbour(directory, cpus, "neighbour", *NO_PORTS, args=["flood"])
 
 
-def flooded(directory):
-    return neighbour(directory, "neighbour", "--link", "0=generator:size=64", "--link", "1=none", args=["spin"])
+def flooded(directory, cpus):
+    return neighbour(directory, cpus, "neighbour", "--link", "0=generator:size=64", "--link", "1=none", args=["spin"])
 
 
-def hostile(directory):
-    return neighbour(directory, "hostile", "--link", "0=generator:size=64", "--link", "1=none")
+def hostile(directory, cpus):
+    return neighbour(directory, cpus, "hostile", "--link", "0=generator:size=64", "--link", "1=none")
 
 
 @contextlib.contextmanager
-def dying(directory):
+def dying(directory, cpus):
     image, over = image_of(tempfile.mkdtemp(dir=directory), "neighbour"), threading.Event()
 
     def live_and_die():
         while not over.is_set():
-            run(BUILD / "bin/europa-run", "--rm", "--name", f"{bench.STEM}die", "--cpu", "25%", *NO_PORTS, image, "die", check=False)
+            run("taskset", "--cpu-list", cpus, BUILD / "bin/europa-run", "--rm", "--name", f"{bench.STEM}die", "--cpu", "25%", "--cpuset", cpus,
+                *NO_PORTS, image, "die", check=False)
     loop = threading.Thread(target=live_and_die)
     loop.start()
     try:
@@ -82,16 +84,26 @@ def dying(directory):
 NEIGHBOURS = {"alone": nobody, "spins": spinning, "floods": flooding, "is flooded": flooded, "dies and restarts": dying, "is hostile": hostile}
 
 
-@figure("isolation", "A router beside a neighbour with a quarter of a CPU that ...", ["neighbour"], ["loss", "p50", "p99", "p999"],
-        "set style data histograms\nset style fill solid 0.7\nset logscale y\nset ylabel 'microseconds'\n"
-        "plot file using \"p50\":xtic(1) title 'p50', '' using \"p99\" title 'p99', '' using \"p999\" title 'p99.9'",
-        """ipfwd on europad over veth with a steady 20,000 packets/s, whose losses are counted by their numbers and whose time is taken, beside
-        one other VR on the same europad; nothing is pinned.""")
+EVERYWHERE = f"0-{os.cpu_count() - 1}"
+SHARED, APART = "shared", "its own"
+TO_THE_NEIGHBOUR = {SHARED: EVERYWHERE, APART: str(bench.GENERATOR_CPU)}
+
+
+@figure("isolation", "A router beside a neighbour with a quarter of a CPU that ...", ["cpu", "neighbour"], ["loss", "p50", "p99", "p999"],
+        "set style data histograms\nset style fill solid 0.7\nset logscale y\nset ylabel 'microseconds'\nset xtics rotate by -20\n"
+        f"who = \"strcol('neighbour').(strcol('cpu') eq '{APART}' ? ', apart' : '')\"\nplot "
+        + ", ".join(f"file using \"{y}\":xtic(@who) title '{y}'" for y in ("p50", "p99", "p999")),
+        f"""ipfwd on {bench.SWITCH} over veth with a steady 20,000 packets/s, whose losses are counted by their numbers and whose time is taken,
+        beside one other VR on the same switch. cpu {SHARED}: nothing is pinned. {APART}: the router and its switch keep to CPU
+        {bench.ROUTER_CPU}; the neighbour (by --cpuset), the generator and the sink to the other.""")
 def isolation():
     path = bench.EuropaRouter()
+    routers = bench.switch_pids() + path.vr.pids()
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)                    # a VR's root is no root out here
-        for (who,) in in_turns("isolation", NEIGHBOURS):
-            with NEIGHBOURS[who](directory):
+        for cpu, who in in_turns("isolation", TO_THE_NEIGHBOUR, NEIGHBOURS):
+            bench.pin(routers, *(range(os.cpu_count()) if cpu == SHARED else [bench.ROUTER_CPU]))
+            with NEIGHBOURS[who](directory, TO_THE_NEIGHBOUR[cpu]):
                 time.sleep(0.3)
-                yield dict(neighbour=who) | pick(latency(path, 20000, max(2, options.seconds)), "loss", "p50", "p99", "p999")
+                times = latency(path, 20000, max(2, options.seconds), cpus=TO_THE_NEIGHBOUR[cpu])
+                yield dict(cpu=cpu, neighbour=who) | pick(times, "loss", "p50", "p99", "p999")

@@ -15,7 +15,7 @@ from parts import GENERATORS, latency, options, pick, rates
 @figure("quota", "Throughput under a quota, against that of a whole CPU", ["contender", "quota"], ["pps", "share", "cpu"],
         "set xlabel 'quota, percent of a CPU'\nset ylabel 'share of the throughput without a quota'\nset yrange [0:1.1]\n"
         "plot " + lines(["nullfwd"], "quota", "share") + ", x / 100 with lines dt 2 title 'in proportion'",
-        """nullfwd between two generator ports of europad, 64 bytes, europad on CPU 0, nullfwd on CPU 1; the same VR under one quota after the
+        f"""nullfwd between two generator ports of {bench.SWITCH}, 64 bytes, europad on CPU 0, nullfwd on CPU 1; the same VR under one quota after the
         other by europa-update, in turns. share: of what it did at 100 % in the same round.""")
 def quota():
     vr = VR(ROOT / "image/nullfwd", *GENERATORS)
@@ -39,9 +39,9 @@ QUOTAS = [10, 25, 50]
 @figure("periods", "Quota and period: the 99th percentile of a packet's time", ["quota", "period"], ["p50", "p99", "loss", "throttled"],
         "set logscale xy\nset xlabel 'period, ms'\nset ylabel 'microseconds'\nplot " + ", ".join(
             f"file using \"period\":(column('quota') == {q} ? column('p99') : NaN) with linespoints lw 2 title '{q} %'" for q in QUOTAS),
-        """ipfwd on europad over veth. Beside it in the same VR's control group a process spins, so that the quota is always used up; a probe of
-        1000 packets/s counts its losses and its time. throttled: percent of the periods in which the VR was stopped. (For how long would be no share
-        of anything: the kernel adds up the times of all CPUs on which something of the VR waited.)""")
+        f"""ipfwd on {bench.SWITCH} over veth. Beside it in the same VR's control group a process spins, so that the quota is always used up; a
+        probe of 1000 packets/s counts its losses and its time. throttled: percent of the periods in which the VR was stopped. (For how long
+        would be no share of anything: the kernel adds up the times of all CPUs on which something of the VR waited.)""")
 def periods():
     path = bench.EuropaRouter()
     vr = path.vr

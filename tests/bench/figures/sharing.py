@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import bench
-from bench import ROOT, VR, Namespace, note, on_one_cpu, options
+from bench import ROOT, VR, Namespace, note, on_one_cpu, options, slowed
 from figure import figure, in_turns, lines
 from parts import GENERATORS, background, jain, rates
 
@@ -16,7 +16,7 @@ from parts import GENERATORS, background, jain, rates
         "set xlabel 'VRs'\nset ylabel 'million packets/s'\nset yrange [0:]\n"
         "plot file using \"vrs\":(column('aggregate') / 1e6) with linespoints lw 2 title 'all together', "
         "file using \"vrs\":(column('average') / 1e6) with linespoints lw 2 title 'each'",
-        """One to ten times nullfwd between two generator ports of one europad, which has more for each than it can take: what all of
+        f"""One to ten times nullfwd between two generator ports of {bench.SWITCH}, which has more for each than it can take: what all of
         them forward, and Jain's index of their shares. Nothing is pinned.""")
 def fairness():
     vrs = []
@@ -31,7 +31,7 @@ def fairness():
 
 
 COUNTS = [1, 2, 4, 7, 10]
-RATES = [300_000, 450_000, 600_000, 900_000]
+RATES = [slowed(1000 * k) for k in (300, 450, 600, 900)]
 SHARERS = [bench.EuropaRouter.title, bench.KernelRouter.title]
 
 
@@ -68,9 +68,9 @@ def gather(paths, home):
         "set xlabel 'routers'\nset ylabel 'thousand packets/s'\nset yrange [0:]\nplot " + ", ".join(
             f"file using \"vrs\":(series('contender', '{c}', '{y}') / 1e3) with linespoints lw 2 {dash} title '{c}, {title}'"
             for c in SHARERS for y, title, dash in (("aggregate", "all together", ""), ("average", "each", "dt 2"))),
-        """One to ten ipfwd on one europad, and as many namespaces with ip_forward, over veth as in figure 5a: everything that routes on one
-        CPU. One generator offers to each the same, frame by frame; of 300 to 900 thousand packets/s in all, what is offered is what gives the
-        most. Jain's index of what comes out of each.""")
+        f"""One to ten ipfwd on {bench.SWITCH}, and as many namespaces with ip_forward, over veth as in figure 5a: everything that routes on one
+        CPU. One generator offers to each the same, frame by frame; what is offered in all is what gives the most, of {RATES[0]:,} to
+        {RATES[-1]:,} packets/s. Jain's index of what comes out of each.""")
 def figure6():
     routers = ten_of_each()
     with tempfile.TemporaryDirectory() as directory, on_one_cpu([path for paths in routers.values() for path in paths]):

@@ -20,7 +20,7 @@ def figure7a():
 @figure("figure8b", "Figure 8: TCP and the size of the packet pool", ["slots"], ["gbps", "retransmits"],
         "set logscale x 2\nset xlabel 'slots'\nset ylabel 'Gbit/s'\nset yrange [0:]\n"
         "plot file using \"slots\":\"gbps\" with linespoints lw 2 notitle",
-        """ipfwd on europad over veth as in figure 7a, each time with another pool, without super-packets: sender and receiver have
+        f"""ipfwd on {bench.SWITCH} over veth as in figure 7a, each time with another pool, without super-packets: sender and receiver have
         segmentation offload turned off, so that each packet wants a slot.""")
 def figure8b():
     for (slots,) in in_turns("figure8b", POOLS):

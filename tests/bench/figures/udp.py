@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bench
 import peers
-from bench import on_one_cpu, run
+from bench import on_one_cpu, run, slowed
 from figure import figure, in_turns, remark, those_that_run
 from parts import POOLS, PROGRAMS
 
@@ -81,12 +81,13 @@ def with_table(kind, count, directory):
 @figure("figure8", "Figure 8: UDP and the size of the packet pool", ["slots"], ["pps"],
         "set logscale x 2\nset xlabel 'slots'\nset ylabel 'thousand packets/s'\nset yrange [0:]\nplot file using \"slots\":(column('pps') / 1e3) with"
         " linespoints lw 2 notitle",
-        """ipfwd on europad over veth as in figure 5a, 400,000 packets/s of 64 bytes offered, each time with another pool, without super-packets.""")
+        f"""ipfwd on {bench.SWITCH} over veth as in figure 5a, {slowed(400_000):,} packets/s of 64 bytes offered, each time with another pool,
+        without super-packets.""")
 def figure8():
     for (slots,) in in_turns("figure8", POOLS):
         path = bench.EuropaRouter("--pool", slots, "--runs", "0")
         with on_one_cpu([path]):
-            pps, _ = bench.offer(path, 400_000)
+            pps, _ = bench.offer(path, slowed(400_000))
             yield dict(slots=slots, pps=pps)
         bench.clean_up_paths()
 
@@ -108,7 +109,7 @@ def pdr():
 
 
 TOLERATED = 0.005
-SLOWEST, FASTEST = 10_000, 3_000_000
+SLOWEST, FASTEST = slowed(10_000), slowed(3_000_000)
 
 
 def highest_rate(path):
