@@ -4,9 +4,9 @@
 
 #include <linux/etherdevice.h>
 #include <linux/rtnetlink.h>
-#include <linux/siphash.h>
 #include <linux/utsname.h>
 
+#include "core/name.h"
 #include "report.h"
 #include "worker.h"
 
@@ -54,17 +54,9 @@ void port_drop(struct port *port, enum europa_drop cause, unsigned int n)
 
 void port_choose_mac(const struct member *m, unsigned int vnic, u8 first, u8 *mac)
 {
-	/* No secret: the hash is to spread, and to come out the same again. */
-	static const siphash_key_t key = { { 0x6575726f7061, 0x6d6163 } };
-	char names[sizeof(m->name) + __NEW_UTS_LEN + 2];
-	u64 hash;
-	int n;
+	const char *host = init_utsname()->nodename;
 
-	n = scnprintf(names, sizeof(names), "%s/%s", init_utsname()->nodename, m->name);
-	hash = siphash(names, n, &key);
-	mac[0] = first;
-	memcpy(mac + 1, &hash, 4);
-	mac[5] = vnic;
+	name_address(host, strlen(host), m->name, vnic, first, mac);
 }
 
 int port_attach(struct member *m, struct europa_attach *attach, struct report *report)
@@ -76,7 +68,7 @@ int port_attach(struct member *m, struct europa_attach *attach, struct report *r
 	if (!attach->mtu && attach->kind != EUROPA_PORT_SHARED)
 		attach->mtu = ETH_DATA_LEN;
 	if (is_zero_ether_addr(attach->mac))
-		port_choose_mac(m, attach->vnic, 0x02, attach->mac);
+		port_choose_mac(m, attach->vnic, NAME_ADDRESS_VR, attach->mac);
 
 	switch (attach->kind) {
 	case EUROPA_PORT_DEVICE:

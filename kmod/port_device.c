@@ -10,12 +10,12 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
-#include <linux/jhash.h>
 #include <linux/rtnetlink.h>
 #include <net/rtnetlink.h>
 
 #include "compat.h"
 #include "core/drop.h"
+#include "core/name.h"
 #include "packet.h"
 #include "port.h"
 #include "report.h"
@@ -228,18 +228,6 @@ static void device_setup(struct net_device *dev)
 	dev->hw_enc_features |= NETIF_F_SG | NETIF_F_HW_CSUM;
 }
 
-/* NAME-vN; a name too long for a device is cut, and what was cut off stands as four digits of its hash. */
-static void choose_name(const struct member *m, unsigned int vnic, char *name)
-{
-	char tail[8];
-	int room = IFNAMSIZ - 1 - snprintf(tail, sizeof(tail), "-v%u", vnic);
-
-	if (strlen(m->name) <= room)
-		snprintf(name, IFNAMSIZ, "%.*s%s", room, m->name, tail);
-	else
-		snprintf(name, IFNAMSIZ, "%.*s~%04x%s", room - 5, m->name, jhash(m->name, strlen(m->name), 0) & 0xffff, tail);
-}
-
 static struct net_device *make_device(struct member *m, const struct europa_attach *attach)
 {
 	struct net_device *dev;
@@ -255,7 +243,7 @@ static struct net_device *make_device(struct member *m, const struct europa_atta
 	d->port.member = m;
 	d->port.vnic = attach->vnic;
 	dev_net_set(dev, m->net);
-	port_choose_mac(m, attach->vnic, 0x06, mac);
+	port_choose_mac(m, attach->vnic, NAME_ADDRESS_DEVICE, mac);
 	eth_hw_addr_set(dev, mac);
 	dev->mtu = attach->mtu;
 	/* Without runs a VR has nowhere to put a super-packet. */
@@ -270,7 +258,7 @@ int port_device_open(struct member *m, struct europa_attach *attach, struct repo
 	int r;
 
 	if (!attach->device[0])
-		choose_name(m, attach->vnic, attach->device);
+		name_device(m->name, attach->vnic, attach->device);
 	dev = make_device(m, attach);
 	if (!dev)
 		return fail(report, ENOMEM, "no memory for vNIC %u", attach->vnic);

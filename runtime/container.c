@@ -284,18 +284,6 @@ static void unregister(struct container *c)
 	c->registered = false;
 }
 
-/* NAME-vN; a name too long for a device is cut and told apart by a hash of all of it. */
-static void name_device(const char *name, unsigned n, char device[16])
-{
-	uint32_t hash = 2166136261u;
-
-	if (snprintf(device, 16, "%s-v%u", name, n) < 16)
-		return;
-	for (const char *p = name; *p; p++)
-		hash = (hash ^ (uint8_t)*p) * 16777619u;
-	snprintf(device, 16, "%.6s%05x-v%u", name, hash & 0xfffffu, n % 100);
-}
-
 /* As it was typed. */
 static char *describe_link(const struct vr_vnic *vnic)
 {
@@ -322,11 +310,8 @@ static int attach_vnics(struct container *c, struct error *e)
 	for (unsigned n = 0; n < c->spec->vnics; n++) {
 		struct vr_vnic *vnic = &c->spec->vnic[n];
 		char device[16] = "";
-		int err;
+		int err = backend_attach(&c->backend, n, vnic, device, e);
 
-		if (vnic->kind == EUROPA_PORT_DEVICE)
-			name_device(c->spec->name, n, device);
-		err = backend_attach(&c->backend, n, vnic, device, e);
 		if (err)
 			return err;
 		memcpy(c->state.vnic[n].device, device, sizeof device);

@@ -1,5 +1,5 @@
 # The switch's packet logic: for the daemon, for the tests, and once with nothing around it.
-CORE_SOURCES := $(addprefix kmod/core/,layout.c vr.c pool.c rx.c tx.c check.c classify.c rule.c generator.c)
+CORE_SOURCES := $(addprefix kmod/core/,layout.c vr.c pool.c rx.c tx.c check.c classify.c rule.c generator.c name.c)
 
 $(eval $(call archive,lib/libcore.a,$(CORE_SOURCES)))
 BUILD += $(O)/lib/libcore.a
@@ -22,7 +22,7 @@ $(O)/tests/freestanding_test: tests/unit/freestanding_test.sh $(O)/core/freestan
 DEPS += $(CORE_BARE:.o=.d)
 UNIT_TESTS += $(O)/tests/freestanding_test
 
-CORE_TESTS := layout ring pool rx tx check adopt classify generator
+CORE_TESTS := layout ring pool rx tx check adopt classify generator name
 define core_test
 $(eval $(call program,tests/$(1)_test,tests/unit/$(1)_test.c,-lcmocka))
 $(O)/tests/$(1)_test: $(O)/lib/libcore.a

@@ -18,6 +18,7 @@
 #include <sys/vfs.h>
 #include <time.h>
 
+#include "core/name.h"
 #include "runtime/cleanup.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/log.h"
@@ -181,55 +182,20 @@ static int claim(struct devices *d, const char *name, unsigned vnic)
 	return 0;
 }
 
-/* ---- names and addresses ---- */
+/* ---- addresses ---- */
 
-static u64 hash(u64 h, const void *bytes, size_t n)
-{
-	const u8 *b = bytes;
-
-	while (n--)
-		h = (h ^ *b++) * 0x100000001b3ull;
-	return h;
-}
-
-/* Two machines on one wire may have VRs of the same name: the machine's number goes into their addresses. */
-static u64 machine_hash(void)
+static void choose_mac(const char *name, unsigned vnic, u8 first, __u8 mac[6])
 {
 	auto_close int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
 	char id[64];
 	ssize_t n = fd >= 0 ? read(fd, id, sizeof id) : 0;
 
-	return hash(0xcbf29ce484222325ull, id, n > 0 ? n : 0);
-}
-
-/* The vNIC's address, or that of its device's other end. */
-static void choose_mac(const char *name, unsigned vnic, u8 first, __u8 mac[6])
-{
-	u64 h = hash(machine_hash(), name, strlen(name));
-
-	h ^= h >> 32;
-	mac[0] = first;                /* locally administered */
-	memcpy(mac + 1, &h, 4);
-	mac[5] = vnic;
+	name_address(id, n > 0 ? n : 0, name, vnic, first, mac);
 }
 
 void device_choose_mac(const char *name, unsigned vnic, __u8 mac[6])
 {
-	choose_mac(name, vnic, 0x02, mac);
-}
-
-/* NAME-vN; a name too long for a device is cut, and what was cut off stands as four digits of its hash. */
-static void choose_name(const char *name, unsigned vnic, char device[IFNAMSIZ])
-{
-	char tail[16];
-	int room;
-
-	room = IFNAMSIZ - 1 - snprintf(tail, sizeof tail, "-v%u", vnic % 100);
-	if (strlen(name) <= (size_t)room)
-		snprintf(device, IFNAMSIZ, "%.*s%.4s", room, name, tail);
-	else
-		snprintf(device, IFNAMSIZ, "%.*s~%04x%.4s", room - 5, name,
-			 (unsigned)(hash(0xcbf29ce484222325ull, name, strlen(name)) & 0xffff), tail);
+	choose_mac(name, vnic, NAME_ADDRESS_VR, mac);
 }
 
 /* ---- making and removing ---- */
@@ -262,7 +228,7 @@ static struct nlmsghdr *put_pair(void *bytes, const struct member *m, const stru
 	u8 mac[6];
 
 	info->ifi_flags = info->ifi_change = IFF_UP;
-	choose_mac(m->name, a->vnic, 0x06, mac);
+	choose_mac(m->name, a->vnic, NAME_ADDRESS_DEVICE, mac);
 	mnl_attr_put_strz(h, IFLA_IFNAME, a->device);
 	mnl_attr_put(h, IFLA_ADDRESS, sizeof mac, mac);
 	mnl_attr_put_u32(h, IFLA_MTU, a->mtu);
@@ -331,7 +297,7 @@ int device_create(struct devices *d, const struct member *m, struct europa_attac
 	int r;
 
 	if (!a->device[0])
-		choose_name(m->name, a->vnic, a->device);
+		name_device(m->name, a->vnic, a->device);
 	if (!a->mtu)
 		a->mtu = 1500;
 	if (!memcmp(a->mac, none, sizeof none))
