@@ -246,6 +246,12 @@ static u32 look(const struct view *view, struct sk_buff *skb, int tci, u16 *targ
 	return frame ? classify(view->classifier, frame, len, tci, targets) : 0;
 }
 
+/* No memory to look at a frame: nobody knows whose it would have been, so the device counts it. */
+static void count_unseen(struct net_device *dev)
+{
+	dev_core_stats_rx_dropped_inc(dev);
+}
+
 /* A filter is written for frames as they are on the wire: with their tag. */
 static u32 look_at_tagged(const struct view *view, struct sk_buff *skb, u16 *targets)
 {
@@ -254,8 +260,10 @@ static u32 look_at_tagged(const struct view *view, struct sk_buff *skb, u16 *tar
 
 	if (whole)
 		whole = __vlan_hwaccel_push_inside(whole);
-	if (!whole)
+	if (!whole) {
+		count_unseen(skb->dev);
 		return 0;
+	}
 	n = look(view, whole, -1, targets);
 	consume_skb(whole);
 	return n;
@@ -305,7 +313,8 @@ static unsigned int deliver_unicast(const struct view *view, struct sk_buff *skb
 
 static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 {
-	struct nic *nic = rcu_dereference((*pskb)->dev->rx_handler_data);
+	struct net_device *dev = (*pskb)->dev;
+	struct nic *nic = rcu_dereference(dev->rx_handler_data);
 	const struct view *view;
 	struct sk_buff *skb;
 	bool taken = false;
@@ -314,8 +323,10 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 	if (unlikely((*pskb)->pkt_type == PACKET_LOOPBACK))
 		return RX_HANDLER_PASS;
 	skb = skb_share_check(*pskb, GFP_ATOMIC);
-	if (unlikely(!skb))
+	if (unlikely(!skb)) {
+		count_unseen(dev);
 		return RX_HANDLER_CONSUMED;
+	}
 	*pskb = skb;
 	skb_push(skb, ETH_HLEN);
 	view = rcu_dereference(nic->view);

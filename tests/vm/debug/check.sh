@@ -11,7 +11,7 @@
 #
 #	canary   mistakes of each kind, which the kernel must find: else the other suites' silence means nothing
 #	unit     the core's unit tests (tests/unit), compiled into the kernel
-#	failure  every verb of /dev/europa with each of its allocations failing in turn (uml)
+#	failure  every verb of /dev/europa with each of its allocations failing in turn, and frames that come in when there is no memory (uml)
 #	fuzz     random programs of verbs, noise, lies, and what happens to devices meanwhile (uml)
 #	module   the integration tests that are about the module, or $VM_TESTS
 #
@@ -85,11 +85,12 @@ build_module()
 	EUROPA_VERSION=${EUROPA_VERSION:-0} build module
 }
 
-build_canary()
+# NAME: of the bed's own.
+build_own()
 {
-	mkdir -p "$dir/canary"
-	cp -a "$here"/canary/. "$dir/canary/"
-	build canary
+	mkdir -p "$dir/$1"
+	cp -a "$here/$1/." "$dir/$1/"
+	build "$1"
 }
 
 build_unit()
@@ -167,7 +168,7 @@ canary_kcsan()
 
 suite_canary()
 {
-	build_canary && "canary_$bed"
+	build_own canary && "canary_$bed"
 }
 
 suite_unit()
@@ -180,8 +181,9 @@ suite_unit()
 
 suite_failure()
 {
-	build_module || return
-	run failure 600 "insmod $dir/module/europa.ko && CMOCKA_MESSAGE_OUTPUT=TAP $root/$O/tests/vm_failure_test; rmmod europa" ||
+	build_module && build_own shared || return
+	run failure 600 "insmod $dir/module/europa.ko
+CMOCKA_MESSAGE_OUTPUT=TAP $root/$O/tests/vm_failure_test $dir/shared/shared.ko; rmmod europa" ||
 		fail "failure: the module can't be unloaded, see $logs/$name-failure.log"
 	count_tap failure "$logs/$name-failure.log" || fail "failure: no test has run, see $logs/$name-failure.log"
 	check_log failure

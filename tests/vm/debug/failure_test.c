@@ -3,7 +3,9 @@
  * Every verb of the module with each of its allocations, and of its looks at the caller's memory, failing in turn: the first, then the second,
  * until one run has none left to fail (/proc/thread-self/fail-nth). A verb either gets by without, or says why it failed and has
  * changed nothing: right after it the same verb succeeds. What can only be undone by a verb must not fail at all. Whether memory is lost is
- * looked at by kmemleak when all is over.
+ * looked at by kmemleak when all is over. Frames that come in when nothing can be allocated are counted.
+ *
+ *	vm_failure_test SHARED: a file, shared/shared.ko
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,11 +16,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <net/if.h>
+#include <netpacket/packet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +34,7 @@
 
 static struct supervisor us, them;
 static int fail_nth;
+static const char *shared_ko;
 
 /* ---- the machine ---- */
 
@@ -242,6 +249,109 @@ static void each_failure_is_survived(void **state)
 	print_message("# %s: %u failures, %u refused\n", verb->name, n - 1, refused);
 }
 
+/* ---- frames ---- */
+
+/* Only what waits for memory gets any: system calls. */
+static void starve_softirqs(void)
+{
+	put("/sys/kernel/debug/failslab/ignore-gfp-wait", "Y");
+	put("/sys/kernel/debug/failslab/times", "1000000");
+	put("/sys/kernel/debug/failslab/probability", "100");
+}
+
+static void feed_softirqs(void)
+{
+	put("/sys/kernel/debug/failslab/probability", "0");
+	put("/sys/kernel/debug/failslab/times", "1");
+	put("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+}
+
+/* Frames that the shared NIC has counted as lost before anybody knew whose they were. */
+static unsigned unseen(void)
+{
+	FILE *file = fopen("/sys/class/net/nic/statistics/rx_dropped", "r");
+	unsigned n = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%u", &n), 1);
+	fclose(file);
+	return n;
+}
+
+static unsigned received(void)
+{
+	const struct europa_vnic_stats *stats = (const void *)(us.control + us.off.control_stats + sizeof(struct europa_vr_stats));
+
+	return (unsigned)__atomic_load_n(&stats->rx_packets, __ATOMIC_RELAXED);
+}
+
+static void wait_for(unsigned (*what)(void), unsigned n)
+{
+	unsigned tries;
+
+	for (tries = 0; what() < n && tries < 5000; tries++)
+		usleep(1000);
+	assert_int_equal(what(), n);
+}
+
+/* It comes in with its tag taken out of it. */
+static void send_tagged(void)
+{
+	static const uint8_t frame[64] = { 0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, 0x81, 0, 0, 5, 0x08, 0 };
+	struct sockaddr_ll wire = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("wire") };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+
+	assert_int_equal(sendto(fd, frame, sizeof(frame), 0, (struct sockaddr *)&wire, sizeof(wire)), sizeof(frame));
+	close(fd);
+}
+
+static void send_shared(void)
+{
+	int fd = open(shared_ko, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(syscall(SYS_finit_module, fd, "device=nic", 0), -1);
+	assert_int_equal(errno, ECANCELED);
+	close(fd);
+}
+
+struct arrival {
+	const char *name;
+	void (*send)(void);
+};
+
+static const struct arrival arrivals[] = {
+	{ "a tagged frame for a filter to look at", send_tagged },
+	{ "a frame that somebody else holds", send_shared },
+};
+
+static void a_frame_without_memory_is_counted(void **state)
+{
+	static const struct sock_filter everything[] = { { 0x06, 0, 0, 0xffff } };
+	const struct arrival *arrival = *state;
+	const struct europa_attach attach = {
+		.kind = EUROPA_PORT_SHARED, .device = "nic", .rule = "filter all", .filter_len = 1, .filter = (uintptr_t)everything,
+	};
+	unsigned lost;
+
+	registered();
+	assert_int_equal(supervisor_attach(&us, &attach), 0);
+	lost = unseen();
+	arrival->send();
+	wait_for(received, 1);
+	assert_int_equal(unseen(), lost);
+
+	starve_softirqs();
+	arrival->send();
+	wait_for(unseen, lost + 1);
+	feed_softirqs();
+
+	arrival->send();
+	wait_for(received, 2);
+	assert_int_equal(unseen(), lost + 1);
+	supervisor_close(&us);
+}
+
 static int make_charged(void **state)
 {
 	us.child = fork();
@@ -287,12 +397,18 @@ static int unmake(void **state)
 	return system("ip link del nic");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
-	struct CMUnitTest tests[VERBS + 1] = { 0 };
+	enum { VERBS = sizeof(verbs) / sizeof(verbs[0]), ARRIVALS = sizeof(arrivals) / sizeof(arrivals[0]) };
+	struct CMUnitTest tests[VERBS + 1 + ARRIVALS] = { 0 };
 	unsigned i;
 
+	if (argc != 2)
+		return 2;
+	shared_ko = argv[1];
+	for (i = 0; i < ARRIVALS; i++)
+		tests[VERBS + 1 + i] = (struct CMUnitTest){ .name = arrivals[i].name, .test_func = a_frame_without_memory_is_counted,
+							    .initial_state = (void *)&arrivals[i] };
 	for (i = 0; i < VERBS; i++)
 		tests[i] = (struct CMUnitTest){ .name = verbs[i].name, .test_func = each_failure_is_survived, .initial_state = (void *)&verbs[i] };
 	tests[VERBS] = (struct CMUnitTest){ .name = "register, charged to a child", .test_func = each_failure_is_survived,
