@@ -4,11 +4,11 @@
  *
  * member_close() takes away, in this order, whoever may still look at the member, and only then its memory:
  *
- *	the list of members     member_find() runs under RTNL; the member leaves the list under RTNL
+ *	names and files         member_find() runs under RTNL; the member leaves these tables under RTNL
  *	ports                   each is taken out of ports[] and out of wherever frames come to it: an own device is
  *	                        unregistered, which waits until no ndo_start_xmit runs; the rx_handler and the classifier
  *	                        of a shared NIC, and the other end of a link, are read under RCU
- *	synchronize_rcu()       waits for those, softirqs among them, and for a port that its device took with it a moment
+ *	a grace period          waits for those, softirqs among them, and for a port that its device took with it a moment
  *	                        ago. From here on no packet finds the member
  *	the kick's wait queue   remove_wait_queue() takes the lock under which its entries are called
  *	the worker              kthread_stop() waits for its end. It held nothing but what is freed after this, takes no
@@ -26,6 +26,7 @@
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hashtable.h>
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -34,6 +35,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/stringhash.h>
 #include <linux/vmalloc.h>
 #include <net/net_namespace.h>
 
@@ -42,15 +44,22 @@
 #include "report.h"
 #include "worker.h"
 
-static LIST_HEAD(members);              /* RTNL */
+/* Thousands may be there, and whoever comes is looked for by his name and by his two files. RTNL. */
+static DEFINE_HASHTABLE(names, 10);
+static DEFINE_HASHTABLE(files, 11);
 
 /* ---- who is there ---- */
+
+static u32 hash_of(const char *name)
+{
+	return full_name_hash(NULL, name, strlen(name));
+}
 
 static struct member *find(const char *name)
 {
 	struct member *m;
 
-	list_for_each_entry(m, &members, list) {
+	hash_for_each_possible(names, m, by_name, hash_of(name)) {
 		if (!strcmp(m->name, name))
 			return m;
 	}
@@ -65,42 +74,57 @@ struct member *member_find(const struct member *asks, const char *name)
 	return m && m->net->user_ns == asks->net->user_ns ? m : NULL;
 }
 
-/* Whoever shares one of the region's files with this one, whatever he is called. */
-static struct member *find_sharer(const struct member *m)
+/* Whoever has one of the region's files already, whatever he is called. */
+static const struct member *find_holder(const struct inode *file)
 {
-	const struct inode *control = file_inode(m->control.file), *pool = file_inode(m->pool.file);
-	struct member *other;
+	const struct region *region;
 
-	list_for_each_entry(other, &members, list) {
-		if (region_is_of(&other->control, control) || region_is_of(&other->control, pool) ||
-		    region_is_of(&other->pool, control) || region_is_of(&other->pool, pool))
-			return other;
+	hash_for_each_possible(files, region, by_file, (unsigned long)file) {
+		if (file_inode(region->file) == file)
+			return region->member;
 	}
 	return NULL;
+}
+
+static void enter(struct member *m, struct region *region)
+{
+	region->member = m;
+	hash_add(files, &region->by_file, (unsigned long)file_inode(region->file));
 }
 
 /* Before the region is touched: it has one switch at a time, and a switch serves it once. */
 static int publish(struct member *m, struct report *report)
 {
-	struct member *other;
+	const struct member *holder;
 	int r = 0;
 
 	rtnl_lock();
-	other = find_sharer(m);
-	if (find(m->name))
+	holder = find_holder(file_inode(m->control.file)) ?: find_holder(file_inode(m->pool.file));
+	if (find(m->name)) {
 		r = fail(report, EEXIST, "\"%s\" is registered already", m->name);
-	else if (other)
-		r = fail(report, EBUSY, "this region is served already, as \"%s\"", other->name);
-	else
-		list_add_tail(&m->list, &members);
+	} else if (holder) {
+		r = fail(report, EBUSY, "this region is served already, as \"%s\"", holder->name);
+	} else {
+		hash_add(names, &m->by_name, hash_of(m->name));
+		enter(m, &m->control);
+		enter(m, &m->pool);
+	}
 	rtnl_unlock();
 	return r;
+}
+
+/* Whether it was there or not. RTNL. */
+static void leave(struct member *m)
+{
+	hash_del(&m->by_name);
+	hash_del(&m->control.by_file);
+	hash_del(&m->pool.by_file);
 }
 
 static void withdraw(struct member *m)
 {
 	rtnl_lock();
-	list_del_init(&m->list);
+	leave(m);
 	rtnl_unlock();
 }
 
@@ -312,7 +336,6 @@ int member_open(const struct europa_ioc_register *reg, struct member **member, s
 	m = kvzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return fail(report, ENOMEM, "no memory for \"%s\"", reg->reg.name);
-	INIT_LIST_HEAD(&m->list);
 	INIT_LIST_HEAD(&m->ready);
 	spin_lock_init(&m->lock);
 	mutex_init(&m->round);
@@ -351,7 +374,7 @@ void member_close(struct member *m)
 	unsigned int i;
 
 	rtnl_lock();
-	list_del_init(&m->list);
+	leave(m);
 	for (i = 0; i < m->vr.geo.nvnics; i++)
 		member_detach(m, i, &dying);
 	unregister_netdevice_many(&dying);

@@ -32,7 +32,7 @@ struct task_struct;
 #define MEMBER_PAGES 64
 
 struct member {
-	struct list_head list;                          /* of all, by name */
+	struct hlist_node by_name;                      /* among all; RTNL */
 	char name[64];
 	struct net *net;                                /* where its devices appear */
 	struct region control, pool;

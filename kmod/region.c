@@ -202,8 +202,3 @@ void region_unpin(struct region *region)
 	fput(region->file);
 	region->file = NULL;
 }
-
-bool region_is_of(const struct region *region, const struct inode *inode)
-{
-	return file_inode(region->file) == inode;
-}

@@ -6,8 +6,8 @@
 #include <linux/types.h>
 
 struct file;
-struct inode;
 struct mem_cgroup;
+struct member;
 struct page;
 struct report;
 struct user_struct;
@@ -18,6 +18,8 @@ struct region {
 	unsigned long npages;
 	void *address;
 	struct user_struct *user;       /* whose RLIMIT_MEMLOCK it counts against, or NULL */
+	struct hlist_node by_file;      /* among all that are served; RTNL */
+	const struct member *member;    /* whose it is, then */
 };
 
 /*
@@ -27,6 +29,5 @@ struct region {
  */
 int region_pin(struct region *region, int fd, u64 size, struct mem_cgroup *memcg, const char *what, struct report *report);
 void region_unpin(struct region *region);
-bool region_is_of(const struct region *region, const struct inode *inode);
 
 #endif
