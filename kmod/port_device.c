@@ -252,13 +252,21 @@ static struct net_device *make_device(struct member *m, const struct europa_atta
 	return dev;
 }
 
+static void choose_name(const struct member *m, struct europa_attach *attach)
+{
+	u32 turn = 0;
+
+	while (name_device(m->name, attach->vnic, turn++, attach->device) && __dev_get_by_name(m->net, attach->device))
+		;
+}
+
 int port_device_open(struct member *m, struct europa_attach *attach, struct report *report)
 {
 	struct net_device *dev;
 	int r;
 
 	if (!attach->device[0])
-		name_device(m->name, attach->vnic, attach->device);
+		choose_name(m, attach);
 	dev = make_device(m, attach);
 	if (!dev)
 		return fail(report, ENOMEM, "no memory for vNIC %u", attach->vnic);

@@ -30,9 +30,9 @@ static u32 length(const char *text)
 	return n;
 }
 
-static char *put_cut(char *to, const char *vr)
+static char *put_cut(char *to, const char *vr, u32 turn)
 {
-	u32 hash = hash32(vr), i;
+	u32 hash = hash32(vr) + turn, i;
 
 	memcpy(to, vr, KEPT);
 	to += KEPT;
@@ -41,21 +41,23 @@ static char *put_cut(char *to, const char *vr)
 	return to;
 }
 
-void name_device(const char *vr, u32 vnic, char device[NAME_DEVICE_SIZE])
+bool name_device(const char *vr, u32 vnic, u32 turn, char device[NAME_DEVICE_SIZE])
 {
 	u32 n = length(vr), tail = vnic < 10 ? sizeof("-v0") : sizeof("-v10");
+	bool cut = n + tail > NAME_DEVICE_SIZE;
 	char *to = device + n;
 
-	if (n + tail <= NAME_DEVICE_SIZE)
-		memcpy(device, vr, n);
+	if (cut)
+		to = put_cut(device, vr, turn);
 	else
-		to = put_cut(device, vr);
+		memcpy(device, vr, n);
 	*to++ = '-';
 	*to++ = 'v';
 	if (vnic >= 10)
 		*to++ = (char)('0' + vnic / 10 % 10);
 	*to++ = (char)('0' + vnic % 10);
 	*to = '\0';
+	return turn == 0 || (cut && turn < 1u << 4 * DIGITS);
 }
 
 void name_address(const void *host, u32 n, const char *vr, u32 vnic, u8 first, u8 mac[6])

@@ -12,9 +12,10 @@
 
 /*
  * NAME-vN. A name that leaves no room for that is cut to its first six characters, and five digits of a hash of all of it tell it from
- * others: "frankfurt-edge" has frankfd1202-v0. The same from every switch.
+ * others: "frankfurt-edge" has frankfd1202-v0. The same from every switch, in the first turn, which is 0. Among a thousand names that begin
+ * alike two have the same digits as likely as not: where a name is taken, the next turn gives another. false: there is none.
  */
-void name_device(const char *vr, u32 vnic, char device[NAME_DEVICE_SIZE]);
+bool name_device(const char *vr, u32 vnic, u32 turn, char device[NAME_DEVICE_SIZE]);
 
 /*
  * The first byte as given, the last one is the vNIC's number. `host`: n bytes that other machines on the same wire don't have, for they may

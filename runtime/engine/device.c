@@ -293,11 +293,13 @@ int device_create(struct devices *d, const struct member *m, struct europa_attac
 {
 	static const u8 none[6];
 	int left = claim(d, m->name, a->vnic);
+	bool wanted = a->device[0];
 	struct link_info link;
+	unsigned turn = 0;
 	int r;
 
-	if (!a->device[0])
-		name_device(m->name, a->vnic, a->device);
+	if (!wanted)
+		name_device(m->name, a->vnic, turn, a->device);
 	if (!a->mtu)
 		a->mtu = 1500;
 	if (!memcmp(a->mac, none, sizeof none))
@@ -311,7 +313,9 @@ int device_create(struct devices *d, const struct member *m, struct europa_attac
 	if (left)
 		device_remove(d, left);
 
-	r = create(d, m, a, &link);
+	do
+		r = create(d, m, a, &link);
+	while (r == -EEXIST && !wanted && name_device(m->name, a->vnic, ++turn, a->device));
 	if (r == -EEXIST)
 		return fail(e, EEXIST, "cannot make device \"%s\" for vNIC %u", a->device, a->vnic);
 	if (r < 0)

@@ -215,6 +215,18 @@ def test_device_names_are_unique_and_fit(switch):
             host.ip("link", "del", name)
 
 
+def test_a_name_that_was_chosen_and_is_taken_becomes_another(switch):
+    """Of a name that is too long five digits stand for the rest: among a thousand that begin alike, two have the same."""
+    long = f"{switch.stem}-a-long-name-for-a-router"
+    vr = switch.vr("none", "device", name=long)
+    taken = vr.device(0)
+    vr.quit()
+    switch.home.ip("link", "add", taken, "type", "bridge")
+    other = switch.vr("none", "device", name=long).device(0)
+    assert other != taken and len(other) <= 15 and {other, taken} <= set(switch.home.devices())
+    switch.home.ip("link", "del", taken)
+
+
 def test_a_wanted_name_address_and_mtu_are_kept(switch):
     vr = switch.vr("none", "device=" + switch.stem + "9x")
     stats, device = vr.stats(0), switch.home.devices()[switch.stem + "9x"]

@@ -27,9 +27,22 @@ static void a_device_is_called_after_its_vr_where_there_is_room(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		memset(device, 'x', sizeof(device));
-		name_device(rows[i].vr, rows[i].vnic, device);
+		assert_true(name_device(rows[i].vr, rows[i].vnic, 0, device));
 		assert_string_equal(device, rows[i].device);
 	}
+}
+
+static void a_name_that_is_taken_has_others_where_it_was_cut(void **state)
+{
+	char device[NAME_DEVICE_SIZE];
+
+	assert_true(name_device("frankfurt-edge", 0, 1, device));
+	assert_string_equal(device, "frankfd1203-v0");
+	assert_true(name_device("frankfurt-edge", 0, 0xfffff, device));
+	assert_string_equal(device, "frankfd1201-v0");
+	assert_false(name_device("frankfurt-edge", 0, 0x100000, device));
+	assert_false(name_device("edge", 0, 1, device));
+	assert_string_equal(device, "edge-v0");
 }
 
 static void an_address_says_which_vnic_of_which_vr_on_which_host(void **state)
@@ -55,6 +68,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_device_is_called_after_its_vr_where_there_is_room),
+		cmocka_unit_test(a_name_that_is_taken_has_others_where_it_was_cut),
 		cmocka_unit_test(an_address_says_which_vnic_of_which_vr_on_which_host),
 	};
 
