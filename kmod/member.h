@@ -56,6 +56,8 @@ struct member {
 	struct page *pages[MEMBER_PAGES];               /* what long frames are sent in, again and again */
 	unsigned int next_page;
 	u32 polled;                                     /* bit n: port n makes frames when it is asked */
+	u64 spins;                                      /* rounds without work, with another one straight after */
+	u64 pages_new, pages_again;                     /* taken from the kernel, and filled again */
 
 	/* pipes, opened anew so that nobody else can change their flags */
 	struct file *doorbell, *kick;

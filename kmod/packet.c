@@ -206,6 +206,9 @@ static struct page *next_page(struct member *m)
 		if (*place)
 			put_page(*place);
 		*place = page;
+		WRITE_ONCE(m->pages_new, m->pages_new + 1);
+	} else {
+		WRITE_ONCE(m->pages_again, m->pages_again + 1);
 	}
 	get_page(*place);
 	return *place;

@@ -138,11 +138,22 @@ static const char *const vnic_counters[] = {
 	"vr_rx_packets", "vr_rx_bytes", "vr_tx_packets", "vr_tx_bytes", "vr_rx_batches", "vr_tx_batches", "vr_wakeups",
 };
 
+/* Of the VR's worker, whichever of its vNICs is asked. */
+static const struct {
+	const char *name;
+	size_t at;                      /* in struct member */
+} worker_counters[] = {
+	{ "worker_spins",       offsetof(struct member, spins) },
+	{ "worker_pages_new",   offsetof(struct member, pages_new) },
+	{ "worker_pages_again", offsetof(struct member, pages_again) },
+};
+
 #define COUNTERS ARRAY_SIZE(vnic_counters)
+#define WORKER_COUNTERS ARRAY_SIZE(worker_counters)
 
 static int get_sset_count(struct net_device *dev, int set)
 {
-	return set == ETH_SS_STATS ? COUNTERS + EUROPA_DROPS : -EOPNOTSUPP;
+	return set == ETH_SS_STATS ? COUNTERS + EUROPA_DROPS + WORKER_COUNTERS : -EOPNOTSUPP;
 }
 
 static void get_strings(struct net_device *dev, u32 set, u8 *names)
@@ -155,13 +166,16 @@ static void get_strings(struct net_device *dev, u32 set, u8 *names)
 		ethtool_sprintf(&names, "%s", vnic_counters[i]);
 	for (i = 0; i < EUROPA_DROPS; i++)
 		ethtool_sprintf(&names, "drop_%s", europa_drop_names[i]);
+	for (i = 0; i < WORKER_COUNTERS; i++)
+		ethtool_sprintf(&names, "%s", worker_counters[i].name);
 }
 
 /* The counters of struct europa_vnic_stats stand in this order. */
 static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stats, u64 *values)
 {
 	struct port_device *d = netdev_priv(dev);
-	const struct europa_vnic_stats *s = &d->port.member->vr.vnic_stats[d->port.vnic];
+	const struct member *m = d->port.member;
+	const struct europa_vnic_stats *s = &m->vr.vnic_stats[d->port.vnic];
 	const u64 *counters = &s->rx_packets;
 	unsigned int i;
 
@@ -170,6 +184,8 @@ static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stat
 		*values++ = READ_ONCE(counters[i]);
 	for (i = 0; i < EUROPA_DROPS; i++)
 		*values++ = READ_ONCE(s->drops[i]);
+	for (i = 0; i < WORKER_COUNTERS; i++)
+		*values++ = READ_ONCE(*(const u64 *)((const u8 *)m + worker_counters[i].at));
 }
 
 static void get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *info)

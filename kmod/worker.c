@@ -280,6 +280,7 @@ static int work(void *member)
 		} else if (!may_spin(idle_since)) {
 			sleep_until_work(m);
 		} else {
+			WRITE_ONCE(m->spins, m->spins + 1);
 			cpu_relax();
 			cond_resched();
 		}

@@ -3,6 +3,7 @@
 The kernel module by itself: what /dev/europa takes and refuses, and that it gives everything back, whoever dies and in which order.
 Runs where the suite runs on the module; everything that both switches have is in the other files.
 """
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -13,13 +14,14 @@ import socket
 import stat
 import struct
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
-from conftest import command, wait_for
+from conftest import command, process_name, process_state, processes, wait_for
 from test_switch import A, B, Driver, frame, geometry, memfd, region_fds, same, switch        # noqa: F401 (a fixture)
 
 REGISTER, ATTACH, DETACH, QUIESCE, REFRESH, ASK, WHY = 1, 2, 3, 4, 5, 6, 0x10
@@ -375,6 +377,92 @@ def test_counters_are_ethtool_s_too(switch):
     said = switch.a.run("ethtool", "-S", vr.device(0)).stdout
     assert f"vr_rx_packets: {vr.stats(0)['rx_packets']}" in said and "drop_bad_index: 0" in said
     assert "driver: europa" in switch.a.run("ethtool", "-i", vr.device(0)).stdout
+
+
+def worker(name):
+    """Its process number."""
+    return next(pid for pid in processes() if process_name(pid) == f"europa/{name}")
+
+
+def counters(host, device):
+    lines = [line.rpartition(": ") for line in host.run("ethtool", "-S", device).stdout.splitlines()[1:]]
+    return {name.strip(): int(value) for name, _, value in lines}
+
+
+@contextlib.contextmanager
+def busy(cpu):
+    """Somebody wants this CPU all the time."""
+    child = subprocess.Popen(["taskset", "-c", str(cpu), "sh", "-c", "echo; while :; do :; done"], stdout=subprocess.PIPE)
+    try:
+        child.stdout.readline()
+        yield
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def test_kicks_without_work_buy_no_spinning(switch):
+    """The worker spins after work; who only wakes it up has it look, and sleep again."""
+    name, (unread, kick) = switch.stem + "0", os.pipe()
+    with switch.home.entered():
+        fds = region_fds()
+    with Device() as device:
+        one = struct.pack("<8I", 1, 64, 0, 32, 2112, 16, 64, 0)
+        assert device.register([*fds[:3], unread, fds[4]], name=name.encode(), geometry=one)[0] == 0
+        assert device.call(ATTACH, struct.pack("<III", 632, 0, 0).ljust(632, b"\0"))[0] == 0
+        pid = worker(name)
+        spins = lambda: counters(switch.home, name + "-v0")["worker_spins"]
+        heard = lambda: fcntl.ioctl(unread, termios.FIONREAD, bytes(4)) == bytes(4) and process_state(pid) == "I"
+        wait_for(heard, "the worker to sleep")
+        before = spins()
+        for _ in range(100):
+            os.write(kick, b"!")
+            wait_for(heard, "the kick to be read, and the worker to sleep")
+        assert spins() == before
+    close(fds + [unread, kick])
+
+
+@pytest.mark.skipif(os.cpu_count() < 2, reason="needs a CPU that nobody else wants")
+def test_the_worker_spins_after_work_where_nobody_else_wants_its_cpu(switch):
+    vr, left, right = switch.between()
+    os.sched_setaffinity(worker(vr.name), {1})
+    spins = lambda: counters(switch.a, vr.device(0))["worker_spins"]
+
+    def forward(count):
+        for n in range(count):
+            left.send(frame())
+            right.expect(same(frame()))
+
+    def has_spun():
+        forward(1)
+        return spins() > 0
+
+    wait_for(has_spun, "the worker to spin")
+    with busy(1):
+        before = spins()
+        forward(50)
+        assert spins() == before
+
+
+def test_pages_are_filled_again_when_nobody_has_them(switch):
+    """Each super-packet of these wants two of the worker's 64 pages."""
+    vr, left, right = switch.between(offloads=True)
+    device, header = vr.device(0), struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16)       # NEEDS_CSUM, GSO_TCPV4, 54 bytes of headers
+    packets = [bytes(Ether(src=A, dst=B) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2)) + bytes([n]) * 40000 for n in range(100)]
+    pages = lambda: [counters(switch.a, device)["worker_pages_" + which] for which in ("new", "again")]
+
+    for packet in packets:
+        left.send(header + packet)
+        assert next(right.frames())[10:] == packet
+    assert pages() == [64, 136]
+
+    # Now they wait in the receiver's buffer, and what is in them stays.
+    for n, packet in enumerate(packets):
+        left.send(header + packet)
+        wait_for(lambda: vr.stats(1)["tx_packets"] == 100 + n + 1, "the packet")
+    assert [next(right.frames())[10:] for _ in packets] == packets
+    assert pages() == [64 + 136, 136 + 64]
 
 
 def test_the_mtu_is_the_cables(switch):
