@@ -13,6 +13,7 @@ The suite runs on the switch that $EUROPA_SWITCH names (auto, kmod, user).
 """
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import json
 import os
@@ -73,14 +74,19 @@ libc = ctypes.CDLL(None, use_errno=True)
 class Host:
     """A network namespace that stands for a host."""
 
+    SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+
     def __init__(self, name):
         self.name = name
         self.path = f"/run/netns/{name}"
         self.children = []
+        # Each test has some of these, and in an emulated machine a command takes a second: so no more of them than must be.
         command("ip", "netns", "add", name)
-        # Nothing on the wires but what a test puts there.
-        self.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
-        self.ip("link", "set", "lo", "up")
+        with self.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            # Nothing on the wires but what a test puts there.
+            for devices in ("all", "default"):
+                Path(f"/proc/sys/net/ipv6/conf/{devices}/disable_ipv6").write_text("1")
+            fcntl.ioctl(any_socket, self.SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", self.IFF_UP))
 
     def argv(self, *argv):
         # Not `ip netns exec`, which hides /sys/fs/cgroup under a new /sys.
@@ -102,6 +108,11 @@ class Host:
 
     def devices(self):
         return {link["ifname"]: link for link in json.loads(self.run("ip", "-j", "link").stdout)}
+
+    def names(self):
+        """Of its devices, without a process."""
+        with self.entered():
+            return [name for _, name in socket.if_nameindex()]
 
     def ping(self, address, count=3, *options):
         """True where every echo came back."""
@@ -295,7 +306,7 @@ class Europa:
         for vr in self.vrs:
             left += vr.leftovers()
         left += [f"europad {pid}" for pid in self.switch_pids()]
-        left += [f"device {name} in home" for name in self.home.devices() if name.startswith(self.stem) and name not in self.own]
+        left += [f"device {name} in home" for name in self.home.names() if name.startswith(self.stem) and name not in self.own]
         left += [f"mount {line.split()[1]}" for line in Path("/proc/self/mounts").read_text().splitlines()
                  if str(self.run_dir) in line]
         # Locks and the switch's log stay: who removed a lock might remove it under somebody who waits for it.
@@ -377,7 +388,7 @@ class VR:
     def join(self, n, host, address=None, gateway=None, routes="default"):
         """Moves the device of vNIC n into a host, with an address and a gateway where they are given."""
         device = self.device(n)
-        wait_for(lambda: device in self.europa.home.devices(), f"the device {device}")
+        wait_for(lambda: device in self.europa.home.names(), f"the device {device}")
         self.europa.home.ip("link", "set", device, "netns", host.name)
         if address:
             host.ip("address", "add", address, "dev", device)
@@ -412,7 +423,7 @@ class VR:
                  if f"--name {self.name} " in process_command(pid) + " " and process_state(pid) not in "ZX"]
         left += [f"directory {path}" for path in self.europa.run_dir.glob(self.name)]
         for host in self.europa.hosts.values():
-            left += [f"device {name} in {host.name}" for name in host.devices() if name.startswith(f"{self.name}-v")]
+            left += [f"device {name} in {host.name}" for name in host.names() if name.startswith(f"{self.name}-v")]
         return left
 
 

@@ -121,7 +121,7 @@ class Switch:
     def nothing_left(self):
         mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.run_dir) in line]
         files = {path.name for path in self.run_dir.iterdir()} - {"switch.lock", "switch.log", "drivers.log"}
-        devices = [name for host in self.hosts for name in host.devices() if re.match(rf"{self.stem}\d", name)]
+        devices = [name for host in self.hosts for name in host.names() if re.match(rf"{self.stem}\d", name)]
         return not (self.pids() or mounts or files or devices)
 
     def connect(self):
