@@ -379,7 +379,8 @@ void member_close(struct member *m)
 		member_detach(m, i, &dying);
 	unregister_netdevice_many(&dying);
 	rtnl_unlock();
-	synchronize_rcu();
+	/* Expedited: one process may have thousands of registrations, and end. */
+	synchronize_rcu_expedited();
 
 	worker_stop(m);
 	vr_refresh_stats(&m->vr);
