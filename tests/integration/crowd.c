@@ -4,10 +4,10 @@
  * makes FRAMES frames. All of them are registered before the first one takes its frames; then each in turn takes them, sends them back, and
  * has to see all its slots come home, while all the others sleep.
  *
- *	crowd COUNT STEM
+ *	crowd COUNT STEM [devices]
  *
- * They are STEM0, STEM1, ... Says "ready" when all have been served, and keeps them registered until its standard input ends; or "error" and
- * why. What each step took is on standard error, for people.
+ * They are STEM0, STEM1, ... With "devices" each eighth has a second vNIC, with a device of its own. Says "ready" when all have been served, and
+ * keeps them registered until its standard input ends; or "error" and why. What each step took is on standard error, for people.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@
 
 #define FRAMES  3u
 #define SLOTS   4u
+#define DEVICES 8u              /* one of so many has a device */
 #define PATIENCE_MS 120000u     /* for one VR: emulated machines are slow */
 
 struct one {
@@ -33,6 +34,7 @@ struct one {
 	struct backend backend;
 	struct europa *eu;
 	uint32_t slots[FRAMES];
+	bool has_device;
 };
 
 /* The library's own would drag in everything that knows about state. */
@@ -60,21 +62,28 @@ static void choose_switch(void)
 		die("switch", e.text);
 }
 
+static int attach(struct one *o, unsigned n, enum europa_port_kind kind, char *target, struct error *e)
+{
+	struct vr_vnic vnic = { .kind = kind, .target = target };
+	char device[16] = "";
+
+	return backend_attach(&o->backend, n, &vnic, device, e);
+}
+
 /* Of the region's descriptors only those are kept that the VR has: there are thousands. */
 static void join(struct one *o)
 {
-	struct vr_vnic vnic = { .kind = EUROPA_PORT_GENERATOR, .target = (char[]){ "size=60,count=3" } };
 	struct europa_geometry geo;
 	struct region region;
 	struct error e = { 0 };
 	int fds[REGION_FDS], r;
-	char device[16] = "";
 
-	geometry_choose(&geo, 1, SLOTS, EUROPA_MIN_STRIDE, 16, 0);
+	geometry_choose(&geo, 1 + o->has_device, SLOTS, EUROPA_MIN_STRIDE, 16, 0);
 	geo.alloc_target = 0;
 	if (region_create(&region, &geo, o->name, &e) < 0 ||
 	    backend_register(&o->backend, which, &region, false, o->name, 0, &e) < 0 ||
-	    backend_attach(&o->backend, 0, &vnic, device, &e) < 0 ||
+	    attach(o, 0, EUROPA_PORT_GENERATOR, (char[]){ "size=60,count=3" }, &e) < 0 ||
+	    (o->has_device && attach(o, 1, EUROPA_PORT_DEVICE, NULL, &e) < 0) ||
 	    region_for_vr(&region, fds, &e) < 0)
 		die(o->name, e.text);
 	region_close(&region);
@@ -163,8 +172,10 @@ int main(int argc, char **argv)
 	crowd = calloc(count, sizeof *crowd);
 	if (!crowd)
 		die(argv[2], "no memory");
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		snprintf(crowd[i].name, sizeof crowd[i].name, "%s%u", argv[2], i);
+		crowd[i].has_device = argc > 3 && i % DEVICES == 0;
+	}
 	each(crowd, count, join, "registered");
 	each(crowd, count, take, "taken");
 	each(crowd, count, send_back, "sent back");

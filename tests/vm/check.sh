@@ -62,7 +62,7 @@ fi
 
 # What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
 but="not hundred and not no_pool_of and not bad_statements and not within_a_second"
-all=(tests/integration/test_{module,hostile,switch,sharing,death,l2switch,tcp,ipfwd,pool,quota,criu}.py
+all=(tests/integration/test_{module,crowd,hostile,switch,sharing,death,l2switch,tcp,ipfwd,pool,quota,criu}.py
 	tests/integration/test_checkpoint.py::test_{a_router_is_the_same_in_every_generation,packets_in_flight_are_forwarded_once}
 	tests/integration/test_checkpoint.py::test_{packets_in_flight_arrive_in_order,established_tcp_survives,from_one_switch_to_the_other_and_back}
 	tests/integration/test_checkpoint.py::test_{an_overloaded_vr,a_frozen_vr_is_refused,a_data_plane_that_does_not_answer,the_vr_ends_meanwhile})
