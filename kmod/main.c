@@ -6,6 +6,7 @@
 #include "chardev.h"
 #include "nic.h"
 #include "port.h"
+#include "recycle.h"
 
 static bool release;
 
@@ -21,6 +22,24 @@ static int set_release(const char *value, const struct kernel_param *param)
 static const struct kernel_param_ops release_ops = { .set = set_release, .get = param_get_bool };
 module_param_cb(release, &release_ops, &release, 0600);
 MODULE_PARM_DESC(release, "tell all supervisors to let go, so that the module can be unloaded; they come back to the next one");
+
+static int get_reused(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%llu\n", recycle_reused());
+}
+
+static const struct kernel_param_ops reused_ops = { .get = get_reused };
+module_param_cb(reused, &reused_ops, NULL, 0400);
+MODULE_PARM_DESC(reused, "sk_buffs that came in with one frame and went out with another");
+
+static int get_kept(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%u\n", recycle_kept());
+}
+
+static const struct kernel_param_ops kept_ops = { .get = get_kept };
+module_param_cb(kept, &kept_ops, NULL, 0400);
+MODULE_PARM_DESC(kept, "sk_buffs that wait for a frame to go out");
 
 static int __init europa_init(void)
 {
@@ -51,6 +70,7 @@ static void __exit europa_exit(void)
 	chardev_exit();
 	port_device_exit();
 	nic_exit();
+	recycle_exit();
 	rcu_barrier();
 }
 

@@ -19,6 +19,7 @@
 #include <linux/slab.h>
 
 #include "packet.h"
+#include "recycle.h"
 #include "report.h"
 #include "rules.h"
 
@@ -52,6 +53,15 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb);
 
 /* ---- the view ---- */
 
+/* As a number to compare and to hash, whichever way round. */
+static u64 mac_number(const u8 *mac)
+{
+	u64 number = 0;
+
+	memcpy(&number, mac, ETH_ALEN);
+	return number;
+}
+
 static u32 mac_place(u64 address)
 {
 	return (u32)(address * 0x9e3779b97f4a7c15ull >> 54);
@@ -60,7 +70,7 @@ static u32 mac_place(u64 address)
 /* The entry of a vNIC's address, or 0. */
 static u64 find_mac(const struct view *view, const u8 *mac)
 {
-	u64 address = ether_addr_to_u64(mac);
+	u64 address = mac_number(mac);
 	u32 at;
 
 	for (at = mac_place(address); view->macs[at]; at = (at + 1) % MACS) {
@@ -72,7 +82,7 @@ static u64 find_mac(const struct view *view, const u8 *mac)
 
 static void put_mac(struct view *view, const struct rule *rule)
 {
-	u64 address = ether_addr_to_u64(rule->mac);
+	u64 address = mac_number(rule->mac);
 	u32 at = mac_place(address);
 
 	while (view->macs[at])
@@ -328,16 +338,16 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 		return RX_HANDLER_CONSUMED;
 	}
 	*pskb = skb;
-	skb_push(skb, ETH_HLEN);
+	__skb_push(skb, ETH_HLEN);
 	view = rcu_dereference(nic->view);
 	if (unlikely(is_multicast_ether_addr(skb->data)))
 		deliver(view, skb, NULL);
 	else
 		taken = deliver_unicast(view, skb, NULL);
-	skb_pull(skb, ETH_HLEN);
+	__skb_pull(skb, ETH_HLEN);
 	if (!taken)
 		return RX_HANDLER_PASS;
-	packet_free(skb);
+	recycle_put(skb);
 	return RX_HANDLER_CONSUMED;
 }
 
@@ -355,7 +365,7 @@ static void send_one(const struct nic *nic, const struct view *view, struct port
 	if (group || local)
 		deliver(view, skb, from);
 	if (local) {
-		packet_free(skb);
+		recycle_put(skb);
 		return;
 	}
 	r = dev_queue_xmit(skb);

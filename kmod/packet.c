@@ -8,6 +8,7 @@
 #include <linux/virtio_net.h>
 
 #include "compat.h"
+#include "recycle.h"
 #include "trace.h"
 
 #define HEADROOM        256u            /* for tunnels, and whatever the frame meets on its way */
@@ -44,12 +45,10 @@ static u32 meta_from_vlan(struct europa_slot *meta, const struct sk_buff *skb)
 }
 
 /* Both sides count in the frame's first byte, and both use the numbers of virtio-net. `tag`: bytes that the slot's frame lacks. */
-static bool meta_from_offload(struct europa_slot *meta, const struct sk_buff *skb, u32 tag)
+static noinline bool meta_from_offload(struct europa_slot *meta, const struct sk_buff *skb, u32 tag)
 {
 	struct virtio_net_hdr offload;
 
-	if (likely(skb->ip_summed == CHECKSUM_NONE && !skb_is_gso(skb)))
-		return true;
 	if (virtio_net_hdr_from_skb(skb, &offload, true, true, 0) < 0)
 		return false;
 	if (offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
@@ -79,7 +78,7 @@ static bool meta_from_skb(struct europa_slot *meta, const struct sk_buff *skb, u
 	meta->tstamp_us = (u32)ktime_to_us(ktime_get());
 	if (is_multicast_ether_addr(skb->data))
 		meta->flags |= EUROPA_SLOT_BROADCAST;
-	return meta_from_offload(meta, skb, *tag);
+	return likely(skb->ip_summed == CHECKSUM_NONE && !skb_is_gso(skb)) || meta_from_offload(meta, skb, *tag);
 }
 
 /* All of the frame but for its tag. */
@@ -112,7 +111,7 @@ bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush)
 {
 	struct member *m = port->member;
 	struct vr *vr = &m->vr;
-	struct europa_slot meta;
+	struct europa_slot meta __uninitialized;
 	u32 tag = 0;
 	bool known = meta_from_skb(&meta, skb, &tag);
 	int slot = -1;
@@ -170,14 +169,13 @@ void packet_deliver_any(struct port *port, struct sk_buff *skb)
 
 /* ---- out: from slot to sk_buff ---- */
 
-/* In one piece, of a page fragment. */
-static struct sk_buff *copy_short(const u8 *frame, u32 len)
+/* Of a page fragment. */
+static struct sk_buff *make_short(u32 len)
 {
 	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	void *data = napi_alloc_frag(size);
 	struct sk_buff *skb;
-	void *data;
 
-	data = napi_alloc_frag(size);
 	if (unlikely(!data))
 		return NULL;
 	skb = napi_build_skb(data, size);
@@ -186,7 +184,16 @@ static struct sk_buff *copy_short(const u8 *frame, u32 len)
 		return NULL;
 	}
 	skb_reserve(skb, HEADROOM);
-	skb_put_data(skb, frame, len);
+	return skb;
+}
+
+/* In one piece. */
+static struct sk_buff *copy_short(const u8 *frame, u32 len, const struct net_device *dev)
+{
+	struct sk_buff *skb = recycle_get(LL_RESERVED_SPACE(dev), HEADROOM, len) ?: make_short(len);
+
+	if (likely(skb))
+		__skb_put_data(skb, frame, len);
 	return skb;
 }
 
@@ -269,13 +276,13 @@ static struct sk_buff *copy_scattered(const u8 *frame, u32 len)
 }
 
 /* The one look at what the VR can still write. */
-static struct sk_buff *copy_data(struct member *m, const u8 *frame, u32 len)
+static struct sk_buff *copy_data(struct member *m, const u8 *frame, u32 len, const struct net_device *dev)
 {
 	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
 	struct sk_buff *skb = NULL;
 
 	if (likely(size <= PAGE_SIZE))
-		return copy_short(frame, len);
+		return copy_short(frame, len, dev);
 	/* In a socket's buffer a page counts as a whole, however little is in it. */
 	if (len > LONG_PAGE / 2)
 		skb = copy_long(m, frame, len);
@@ -283,14 +290,10 @@ static struct sk_buff *copy_data(struct member *m, const u8 *frame, u32 len)
 }
 
 /* From the checked copy of the metadata; the kernel's own checks for what virtual machines send look at the private copy of the frame. */
-static bool skb_takes_meta(struct sk_buff *skb, const struct europa_slot *meta)
+static noinline bool skb_takes_offload(struct sk_buff *skb, const struct europa_slot *meta)
 {
 	struct virtio_net_hdr offload = { .gso_type = meta->gso_type };
 
-	if (unlikely(meta->flags & EUROPA_SLOT_VLAN))
-		__vlan_hwaccel_put_tag(skb, htons(meta->vlan_proto), meta->vlan_tci);
-	if (likely(!(meta->flags & EUROPA_SLOT_NEEDS_CSUM)))
-		return true;
 	offload.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	offload.csum_start = (__force __virtio16)cpu_to_le16(meta->csum_start);
 	offload.csum_offset = (__force __virtio16)cpu_to_le16(meta->csum_offset);
@@ -301,7 +304,7 @@ static bool skb_takes_meta(struct sk_buff *skb, const struct europa_slot *meta)
 
 struct sk_buff *packet_build(struct port *port, const struct tx_frame *frame, struct net_device *dev)
 {
-	struct sk_buff *skb = copy_data(port->member, frame->data, frame->meta.len);
+	struct sk_buff *skb = copy_data(port->member, frame->data, frame->meta.len, dev);
 
 	if (unlikely(!skb)) {
 		port_drop(port, EUROPA_DROP_TX_FULL, 1);
@@ -311,7 +314,9 @@ struct sk_buff *packet_build(struct port *port, const struct tx_frame *frame, st
 	skb_reset_mac_header(skb);
 	skb->protocol = eth_hdr(skb)->h_proto;
 	skb_set_network_header(skb, ETH_HLEN);
-	if (unlikely(!skb_takes_meta(skb, &frame->meta))) {
+	if (unlikely(frame->meta.flags & EUROPA_SLOT_VLAN))
+		__vlan_hwaccel_put_tag(skb, htons(frame->meta.vlan_proto), frame->meta.vlan_tci);
+	if (unlikely((frame->meta.flags & EUROPA_SLOT_NEEDS_CSUM) && !skb_takes_offload(skb, &frame->meta))) {
 		kfree_skb(skb);
 		port_drop(port, EUROPA_DROP_TX_ERROR, 1);
 		return NULL;

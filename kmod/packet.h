@@ -30,10 +30,4 @@ struct sk_buff *packet_build(struct port *port, const struct tx_frame *frame, st
 /* The pages that long frames were sent in. The worker has ended. */
 void packet_free_pages(struct member *m);
 
-/* A frame that was delivered. Its sk_buff stays on this CPU for the next one that is built. Softirqs off. */
-static inline void packet_free(struct sk_buff *skb)
-{
-	napi_consume_skb(skb, 1);
-}
-
 #endif

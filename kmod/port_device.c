@@ -18,6 +18,7 @@
 #include "core/name.h"
 #include "packet.h"
 #include "port.h"
+#include "recycle.h"
 #include "report.h"
 
 #define KIND "europa"
@@ -42,7 +43,7 @@ static netdev_tx_t device_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (likely(packet_deliver(&d->port, skb, !netdev_xmit_more()))) {
 		dev_sw_netstats_tx_add(dev, 1, len);
 		skb_tx_timestamp(skb);
-		packet_free(skb);
+		recycle_put(skb);
 	} else {
 		dev_core_stats_tx_dropped_inc(dev);
 		kfree_skb(skb);

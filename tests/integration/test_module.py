@@ -473,12 +473,12 @@ def test_the_mtu_is_the_cables(switch):
     wait_for(lambda: vr.stats(0).get("tx_too_long") == 1, "the frame to be counted")
 
 
-def shared_nic(switch):
-    """A device `nic` in home, a wire at its other end, and a VR that has it by its MAC address."""
+def shared_nic(switch, mode="drop", rule=""):
+    """A device `nic` in home, a wire at its other end, and a VR that has it by its MAC address, or by a rule."""
     switch.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", switch.a.name)
     switch.home.ip("link", "set", "nic", "up")
     switch.a.ip("link", "set", "wire", "up")
-    vr = switch.vr("drop", "shared=nic")
+    vr = switch.vr(mode, f"shared=nic{rule and ',' + rule}")
     wait_for(lambda: vr.up(0), "carrier")
     return vr, switch.wire(switch.a, "wire")
 
@@ -489,6 +489,47 @@ def test_a_shared_nics_smaller_mtu_is_its_vnics(switch):
     assert vr.stats(0)["mtu"] == 900
     switch.home.ip("link", "set", "nic", "mtu", 1500)
     assert vr.stats(0)["mtu"] == 900, "what the VR was told still holds"
+
+
+@pytest.fixture
+def one_cpu():
+    """For this process, and for the worker of the only VR once there is one."""
+    cpus = os.sched_getaffinity(0)
+
+    def pin_worker():
+        (worker,) = (pid for pid in os.listdir("/proc") if pid.isdigit() and Path(f"/proc/{pid}/comm").read_text().startswith("europa/"))
+        os.sched_setaffinity(int(worker), {0})
+    os.sched_setaffinity(0, {0})
+    yield pin_worker
+    os.sched_setaffinity(0, cpus)
+
+
+def parameter(name):
+    return int(Path("/sys/module/europa/parameters", name).read_text())
+
+
+def test_an_sk_buff_goes_out_with_another_frame_and_nothing_of_its_own(switch, one_cpu):
+    """Frames of all kinds in turns, so that most sk_buffs are used again by one of another kind."""
+    _, wire = shared_nic(switch, "echo", "ethertype 0x88b5")
+    one_cpu()
+    kinds = [bytes(headers / bytes([n] * length)) for n, (headers, length) in enumerate([
+        (Ether(src=A, dst=B) / Dot1Q(vlan=7, prio=5, type=0x88b5), 1200), (Ether(src=A, dst=B, type=0x88b5), 46),
+        (Ether(src=A, dst=B, type=0x88b5), 1486), (Ether(src=A, dst=B) / Dot1Q(vlan=9, type=0x88b5), 46)], 1)]
+    before = parameter("reused")
+    for frames in [kinds] * 50 + [kinds[::-1]] * 50:
+        for out in frames:
+            wire.send(out)
+        assert sorted(bytes(wire.expect(lambda f: f.src == A, "what was sent")) for _ in frames) == sorted(frames)
+    assert parameter("reused") - before >= 200, "half of them"
+
+
+def test_no_more_than_a_batch_of_sk_buffs_is_kept(switch, one_cpu):
+    vr, wire = shared_nic(switch, rule="ethertype 0x88b5")
+    one_cpu()
+    for _ in range(300):
+        wire.send(Ether(src=A, dst=B, type=0x88b5) / bytes(50))
+    wait_for(lambda: vr.stats(0)["rx_packets"] >= 300, "all frames")
+    assert 64 <= parameter("kept") <= 64 * os.cpu_count()
 
 
 def test_the_hosts_own_multicast_is_no_frame_from_the_wire(switch):

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "recycle.h"
+
+#include <linux/netfilter.h>
+#include <linux/percpu.h>
+#include <net/dst.h>
+
+#define KEPT            64u             /* NAPI_POLL_WEIGHT */
+#define HEAD_MAX        2048u           /* bytes in front of the shared info */
+
+struct stock {
+	unsigned int n;                 /* a stack: the last one is in the cache */
+	struct sk_buff *skbs[KEPT];
+	u64 reused;
+};
+
+static DEFINE_PER_CPU(struct stock, stocks);
+
+/*
+ * In one piece, and nobody else has any of it. Not a driver's page pool's: the pool's end waits until its last page is back, and one
+ * that is kept here may be kept for ever. Not of the memory that is there for making other memory free.
+ */
+static bool is_usable(struct sk_buff *skb)
+{
+	return !skb_shared(skb) && !skb_cloned(skb) && !skb_is_nonlinear(skb) && skb->fclone == SKB_FCLONE_UNAVAILABLE &&
+	       !skb->pp_recycle && !skb_zcopy(skb) && !skb_pfmemalloc(skb) && skb_end_offset(skb) <= HEAD_MAX;
+}
+
+void recycle_put(struct sk_buff *skb)
+{
+	struct stock *stock = this_cpu_ptr(&stocks);
+
+	if (stock->n == KEPT || !is_usable(skb)) {
+		napi_consume_skb(skb, 1);
+		return;
+	}
+	/* What is kept holds on to nobody's route, connection or socket. */
+	skb_orphan(skb);
+	skb_dst_drop(skb);
+	skb_ext_reset(skb);
+	nf_reset_ct(skb);
+	stock->skbs[stock->n++] = skb;
+}
+
+/* With all that a new kernel may have added to an sk_buff: nothing but its memory is left. */
+static void make_anew(struct sk_buff *skb)
+{
+	unsigned int bytes = skb_end_offset(skb) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	bool of_fragment = skb->head_frag;
+	void *head = skb->head;
+
+	memset(skb, 0, offsetof(struct sk_buff, tail));
+	build_skb_around(skb, head, bytes);
+	skb->head_frag = of_fragment;
+	skb->pfmemalloc = false;
+}
+
+struct sk_buff *recycle_get(unsigned int least, unsigned int most, unsigned int len)
+{
+	struct stock *stock = this_cpu_ptr(&stocks);
+	struct sk_buff *skb;
+	unsigned int room;
+
+	if (!stock->n)
+		return NULL;
+	skb = stock->skbs[stock->n - 1];
+	room = skb_end_offset(skb);
+	if (room < ALIGN(least, 16u) + len)
+		return NULL;
+	stock->n--;
+	stock->reused++;
+	make_anew(skb);
+	skb_reserve(skb, min(most, round_down(room - len, 16u)));
+	return skb;
+}
+
+void recycle_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct stock *stock = per_cpu_ptr(&stocks, cpu);
+
+		while (stock->n)
+			consume_skb(stock->skbs[--stock->n]);
+	}
+}
+
+u64 recycle_reused(void)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(&stocks, cpu)->reused);
+	return sum;
+}
+
+unsigned int recycle_kept(void)
+{
+	unsigned int sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(&stocks, cpu)->n);
+	return sum;
+}
