@@ -26,7 +26,7 @@
 #include "packet.h"
 #include "port.h"
 
-#define ROUTER_BURST       32
+#define ROUTER_BURST       64
 #define ROUTER_DROPS       64
 
 #define ICMP_RATE          1000          /* errors a second ... */
