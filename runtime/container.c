@@ -309,9 +309,12 @@ static int attach_vnics(struct container *c, struct error *e)
 {
 	for (unsigned n = 0; n < c->spec->vnics; n++) {
 		struct vr_vnic *vnic = &c->spec->vnic[n];
-		char device[16] = "";
-		int err = backend_attach(&c->backend, n, vnic, device, e);
+		char device[16];
+		int err;
 
+		/* From the next switch as it was called before: who had the name that this one had to do without may have gone. */
+		memcpy(device, c->state.vnic[n].device, sizeof device);
+		err = backend_attach(&c->backend, n, vnic, device, e);
 		if (err)
 			return err;
 		memcpy(c->state.vnic[n].device, device, sizeof device);

@@ -173,6 +173,23 @@ def test_the_switch_comes_back_within_a_second_or_so(europa):
     wait_for(lambda: vr.stat()["vnics"][0]["rx_packets"] > moved, "packets", timeout=10)
 
 
+def test_a_device_is_called_the_same_by_the_next_switch(europa):
+    """Although the name that was taken when it was made is free by then."""
+    name = europa.name() + "-a-long-name"
+    vr = europa.start("nullfwd", "--vnics", 1, name=name)
+    (first,) = (vnic["device"] for vnic in vr.stat()["vnics"])
+    vr.kill()
+    europa.home.ip("link", "add", first, "type", "bridge")
+    vr = europa.start("nullfwd", "--vnics", 1, name=name)
+    (second,) = (vnic["device"] for vnic in vr.stat()["vnics"])
+    assert second != first
+    europa.home.ip("link", "del", first)
+    europa.end_switch()
+    wait_for(lambda: vr.stat()["switch"]["epoch"] == 2 and vr.stat()["vnics"][0]["up"], "another switch, with the device")
+    assert vr.stat()["vnics"][0]["device"] == second
+    assert second in europa.home.names() and first not in europa.home.names()
+
+
 def test_several_vrs_survive_the_switch(europa):
     vrs = [europa.start("nullfwd", "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none") for _ in range(4)]
     europa.end_switch()
