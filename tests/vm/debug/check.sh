@@ -174,7 +174,7 @@ suite_canary()
 suite_unit()
 {
 	build_unit || return
-	run unit 120 "insmod $dir/unit/europa_unit.ko && rmmod europa_unit" || fail "unit: exit status $?, see $logs/$name-unit.log"
+	run unit 600 "insmod $dir/unit/europa_unit.ko && rmmod europa_unit" || fail "unit: exit status $?, see $logs/$name-unit.log"
 	count_tap unit "$logs/$name-unit.dmesg" || fail "unit: no test has run"
 	check_log unit
 }
@@ -204,7 +204,7 @@ suite_module()
 {
 	local counts good bad skips
 	build_module || return
-	run module 2400 "cd $root && insmod $dir/module/europa.ko &&
+	run module 5400 "cd $root && insmod $dir/module/europa.ko &&
 export EUROPA_SWITCH=kmod EUROPA_MODULE=$dir/module/europa.ko EUROPA_TEST_DEADLINE=90 O=$O PYTHONDONTWRITEBYTECODE=1
 /usr/bin/python3 -m pytest -p no:cacheprovider --tb=short -q -rs --durations=5 --junit-xml=/vmshare/suite.xml \\
 	${VM_TESTS:-$tests}
