@@ -597,8 +597,7 @@ def test_replaced_under_load_no_slot_is_lost(switch, turns):
     vr = switch.vr("forward", "generator=size=64", "generator=count=0")
     for _ in range(turns):
         Path("/sys/module/europa/parameters/release").write_text("1")
-        wait_for(lambda: references() == 0, "the supervisors to let go")
-        command("rmmod", "europa")
+        wait_for(lambda: command("rmmod", "europa", check=False).returncode == 0, "the supervisor to let go")
         command("insmod", os.environ["EUROPA_MODULE"])
         wait_for(lambda: references() == 1, "the VR to be back")
         sent = vr.stats(1)["tx_packets"]
