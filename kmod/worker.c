@@ -63,10 +63,13 @@ static void hand_over(struct member *m)
 	netif_receive_skb_list(&batch);
 }
 
-/* A look without the lock: an idle round must not disturb whoever delivers to the VR. */
+/*
+ * A look without the lock: an idle round must not disturb whoever delivers to the VR, and takes and tops up as well. Where that is seen
+ * too late, the lock is taken for nothing, or the next round does the work; before the worker sleeps, announce() looks under the lock.
+ */
 static bool is_empty(const struct ring *r)
 {
-	return READ_ONCE(r->theirs->index) == READ_ONCE(r->index);
+	return READ_ONCE(r->theirs->index) == data_race(r->index);
 }
 
 static unsigned int transmit(struct member *m, unsigned int vnic, unsigned int budget)
@@ -131,13 +134,13 @@ static unsigned int turn(struct member *m, unsigned int (*step)(struct member *m
 	return done;
 }
 
-/* Without the lock as well. As pool_lacks() sees it, or the worker would go round and round instead of to sleep. */
+/* Without the lock as well, for the same reason. As pool_lacks() sees it, or the worker would go round and round instead of to sleep. */
 static bool alloc_is_full(const struct member *m)
 {
 	const struct ring *r = &m->vr.alloc;
-	u32 held = READ_ONCE(r->index) - READ_ONCE(r->theirs->index);
+	u32 held = data_race(r->index) - READ_ONCE(r->theirs->index);
 
-	return (held >= m->vr.geo.alloc_target && held <= r->size) || !READ_ONCE(m->vr.nfree_slots);
+	return (held >= m->vr.geo.alloc_target && held <= r->size) || !data_race(m->vr.nfree_slots);
 }
 
 static unsigned int pool(struct member *m)
