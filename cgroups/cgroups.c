@@ -174,6 +174,8 @@ int cgroups_stat(struct cgroup_set *set, struct cgroup_stat *st, struct error *e
 		const struct hierarchy *h = set->group[i].hierarchy;
 
 		h->version->stat(&set->group[i], h->serves, st);
+		if (h->serves & BIT(PIDS))
+			st->pids = number_in(set->group[i].dir, "pids.current");
 	}
 	return rc;
 }

@@ -115,6 +115,13 @@ struct plan {
 void plan_add(struct plan *plan, enum controller controller, const char *file, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 void plan_add_optional(struct plan *plan, enum controller controller, const char *file, const char *value);
+/* UINT64_MAX: "max". */
+void plan_add_max(struct plan *plan, enum controller controller, const char *file, uint64_t limit);
+
+/* A controller that isn't switched on limits nothing: the text is empty. */
+int limit_read_text(const struct cgroup_set *set, enum controller controller, const char *file, char text[VALUE_MAX]);
+/* "max" and nothing at all read as 0. */
+int limit_read(const struct cgroup_set *set, enum controller controller, const char *file, uint64_t *limit);
 
 int limits_check(const struct vr_limits *limits, struct error *e);
 /* The controllers without which these limits can't be had, and an error that names one that isn't mounted. */
@@ -173,13 +180,13 @@ struct version {
 	 */
 	int (*prepare)(const struct group *group, const char *name, unsigned want, unsigned need, struct error *e);
 
-	/* Adds what brings the limits about that are set; only for these controllers. */
+	/* Adds what brings the limits about that are set, of CPU and memory; only for these controllers. */
 	void (*plan)(const struct vr_limits *limits, unsigned controllers, struct plan *plan);
 
 	/* Reads back what plan() wrote, for these controllers. */
 	int (*limits)(const struct cgroup_set *set, unsigned controllers, struct vr_limits *limits);
 
-	/* Fills in what these controllers know. */
+	/* Fills in what these controllers know of CPU and memory. */
 	void (*stat)(const struct group *group, unsigned controllers, struct cgroup_stat *st);
 
 	int (*freeze)(int dir, bool on);

@@ -3,6 +3,7 @@
 #include "cgroups/internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,34 @@ void plan_add_optional(struct plan *plan, enum controller controller, const char
 {
 	plan_add(plan, controller, file, "%s", value);
 	plan->setting[plan->n - 1].optional = true;
+}
+
+void plan_add_max(struct plan *plan, enum controller controller, const char *file, uint64_t limit)
+{
+	if (limit == UINT64_MAX)
+		plan_add(plan, controller, file, "max");
+	else
+		plan_add(plan, controller, file, "%" PRIu64, limit);
+}
+
+int limit_read_text(const struct cgroup_set *set, enum controller controller, const char *file, char text[VALUE_MAX])
+{
+	int rc = value_get(set, controller, file, text, VALUE_MAX);
+
+	if (rc == -ENOENT) {
+		text[0] = '\0';
+		rc = 0;
+	}
+	return rc;
+}
+
+int limit_read(const struct cgroup_set *set, enum controller controller, const char *file, uint64_t *limit)
+{
+	char text[VALUE_MAX];
+	int rc = limit_read_text(set, controller, file, text);
+
+	*limit = rc == 0 ? strtoull(text, NULL, 10) : 0;
+	return rc;
 }
 
 int64_t limits_quota(const struct vr_limits *limits, uint32_t *period)
@@ -108,14 +137,34 @@ int limits_available(const struct vr_limits *limits, struct error *e)
 	return 0;
 }
 
+/* What has the same words in both versions is written and read here, the rest by the version. */
 static void make_plan(const struct cgroup_set *set, const struct vr_limits *limits, struct plan *plan)
 {
 	plan->n = 0;
+	if (limits->cpuset)
+		plan_add(plan, CPUSET, "cpuset.cpus", "%s", limits->cpuset);
 	for (unsigned i = 0; i < set->n; i++) {
 		const struct hierarchy *h = set->group[i].hierarchy;
 
 		h->version->plan(limits, h->serves & limits_need(limits), plan);
 	}
+	if (limits->pids)
+		plan_add_max(plan, PIDS, "pids.max", limits->pids);
+}
+
+static int read_limits(const struct cgroup_set *set, const struct hierarchy *h, struct vr_limits *limits)
+{
+	char text[VALUE_MAX];
+	int rc = h->version->limits(set, h->serves, limits);
+
+	if (rc == 0 && (h->serves & BIT(PIDS)))
+		rc = limit_read(set, PIDS, "pids.max", &limits->pids);
+	if (rc < 0 || !(h->serves & BIT(CPUSET)))
+		return rc;
+	rc = limit_read_text(set, CPUSET, "cpuset.cpus", text);
+	if (rc == 0 && text[0])
+		limits->cpuset = strdup(text);
+	return rc;
 }
 
 static int cannot_set(const struct setting *s, int code, struct error *e)
@@ -311,7 +360,7 @@ int cgroups_limits(struct cgroup_set *set, struct vr_limits *limits, struct erro
 	for (unsigned i = 0; rc == 0 && i < set->n; i++) {
 		const struct hierarchy *h = set->group[i].hierarchy;
 
-		rc = h->version->limits(set, h->serves, limits);
+		rc = read_limits(set, h, limits);
 		if (rc < 0) {
 			free(limits->cpuset);
 			limits->cpuset = NULL;

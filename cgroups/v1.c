@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cgroups/cgroups.h"
@@ -87,84 +86,51 @@ static void plan_memory(const struct vr_limits *limits, struct plan *plan)
 
 static void v1_plan(const struct vr_limits *limits, unsigned controllers, struct plan *plan)
 {
-	if (controllers & BIT(CPUSET))
-		plan_add(plan, CPUSET, "cpuset.cpus", "%s", limits->cpuset);
 	if ((controllers & BIT(CPU)) && limits->cpu_permille)
 		plan_cpu(limits, plan);
 	if ((controllers & BIT(CPU)) && limits->cpu_weight)
 		plan_weight(limits, plan);
 	if (controllers & BIT(MEMORY))
 		plan_memory(limits, plan);
-	if (controllers & BIT(PIDS)) {
-		if (limits->pids == UINT64_MAX)
-			plan_add(plan, PIDS, "pids.max", "max");
-		else
-			plan_add(plan, PIDS, "pids.max", "%" PRIu64, limits->pids);
-	}
-}
-
-static int get_number(const struct cgroup_set *set, enum controller controller, const char *file, int64_t *number)
-{
-	char text[64];
-	int rc = value_get(set, controller, file, text, sizeof text);
-
-	*number = rc == 0 ? strtoll(text, NULL, 10) : 0;
-	return rc;
 }
 
 /* Shares that somebody has set by hand may be less and more than any weight is. */
-static uint64_t weight_of(int64_t shares)
+static uint64_t weight_of(uint64_t shares)
 {
-	uint64_t weight = ((uint64_t)shares * WEIGHT_DEFAULT + SHARES_DEFAULT / 2) / SHARES_DEFAULT;
+	uint64_t weight = (shares * WEIGHT_DEFAULT + SHARES_DEFAULT / 2) / SHARES_DEFAULT;
 
 	return weight < WEIGHT_MIN ? WEIGHT_MIN : weight > WEIGHT_MAX ? WEIGHT_MAX : weight;
 }
 
 static int cpu_limits(const struct cgroup_set *set, struct vr_limits *limits)
 {
-	int64_t quota, period = 0, burst, shares = 0;
-	int rc = get_number(set, CPU, "cpu.cfs_quota_us", &quota);
+	uint64_t quota, period, burst, shares;
+	int rc = limit_read(set, CPU, "cpu.cfs_quota_us", &quota);
 
 	if (rc == 0)
-		rc = get_number(set, CPU, "cpu.cfs_period_us", &period);
+		rc = limit_read(set, CPU, "cpu.cfs_period_us", &period);
 	if (rc == 0)
-		rc = get_number(set, CPU, "cpu.shares", &shares);
+		rc = limit_read(set, CPU, "cpu.cfs_burst_us", &burst);
+	if (rc == 0)
+		rc = limit_read(set, CPU, "cpu.shares", &shares);
 	if (rc < 0)
 		return rc;
 	limits_from_weight(limits, weight_of(shares));
-	get_number(set, CPU, "cpu.cfs_burst_us", &burst);
-	limits_from_quota(limits, quota, (uint32_t)period);
+	limits_from_quota(limits, (int64_t)quota, (uint32_t)period);
 	limits->burst_us = (uint32_t)burst;
 	return 0;
 }
 
-static int cpuset_limits(const struct cgroup_set *set, struct vr_limits *limits)
-{
-	char text[VALUE_MAX];
-	int rc = value_get(set, CPUSET, "cpuset.cpus", text, sizeof text);
-
-	if (rc == 0 && text[0])
-		limits->cpuset = strdup(text);
-	return rc;
-}
-
 static int v1_limits(const struct cgroup_set *set, unsigned controllers, struct vr_limits *limits)
 {
-	int64_t number;
 	int rc = 0;
 
 	if (controllers & BIT(CPU))
 		rc = cpu_limits(set, limits);
-	if (rc == 0 && (controllers & BIT(CPUSET)))
-		rc = cpuset_limits(set, limits);
-	if (rc == 0 && (controllers & BIT(MEMORY))) {
-		rc = get_number(set, MEMORY, "memory.limit_in_bytes", &number);
-		limits->memory = number > 0 && (uint64_t)number < UNLIMITED_MEMORY ? (uint64_t)number : 0;
-	}
-	if (rc == 0 && (controllers & BIT(PIDS))) {
-		rc = get_number(set, PIDS, "pids.max", &number);        /* "max" reads as 0 */
-		limits->pids = (uint64_t)number;
-	}
+	if (rc == 0 && (controllers & BIT(MEMORY)))
+		rc = limit_read(set, MEMORY, "memory.limit_in_bytes", &limits->memory);
+	if (limits->memory >= UNLIMITED_MEMORY)
+		limits->memory = 0;
 	return rc;
 }
 
@@ -183,8 +149,6 @@ static void v1_stat(const struct group *group, unsigned controllers, struct cgro
 		st->memory = number_in(group->dir, "memory.usage_in_bytes");
 		st->memory_peak = number_in(group->dir, "memory.max_usage_in_bytes");
 	}
-	if (controllers & BIT(PIDS))
-		st->pids = number_in(group->dir, "pids.current");
 }
 
 static int v1_freeze(int dir, bool on)

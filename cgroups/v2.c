@@ -2,10 +2,8 @@
 /* cgroup v2: one hierarchy; a controller works in a group where all levels above have switched it on for theirs. */
 #include "cgroups/internal.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cgroups/cgroups.h"
@@ -74,18 +72,8 @@ static void plan_weight(const struct vr_limits *limits, struct plan *plan)
 	plan_add(plan, CPU, "cpu.weight", "%" PRIu32, limits->cpu_weight == UINT32_MAX ? WEIGHT_DEFAULT : limits->cpu_weight);
 }
 
-static void plan_max(struct plan *plan, enum controller controller, const char *file, uint64_t limit)
-{
-	if (limit == UINT64_MAX)
-		plan_add(plan, controller, file, "max");
-	else
-		plan_add(plan, controller, file, "%" PRIu64, limit);
-}
-
 static void v2_plan(const struct vr_limits *limits, unsigned controllers, struct plan *plan)
 {
-	if (controllers & BIT(CPUSET))
-		plan_add(plan, CPUSET, "cpuset.cpus", "%s", limits->cpuset);
 	if ((controllers & BIT(CPU)) && limits->cpu_permille)
 		plan_cpu(limits, plan);
 	if ((controllers & BIT(CPU)) && limits->cpu_weight)
@@ -93,32 +81,8 @@ static void v2_plan(const struct vr_limits *limits, unsigned controllers, struct
 	if (controllers & BIT(MEMORY)) {
 		/* A VR at its limit is not to fill the host's swap instead. */
 		plan_add_optional(plan, MEMORY, "memory.swap.max", limits->memory == UINT64_MAX ? "max" : "0");
-		plan_max(plan, MEMORY, "memory.max", limits->memory);
+		plan_add_max(plan, MEMORY, "memory.max", limits->memory);
 	}
-	if (controllers & BIT(PIDS))
-		plan_max(plan, PIDS, "pids.max", limits->pids);
-}
-
-/* A controller that isn't switched on limits nothing. */
-static int get_text(const struct cgroup_set *set, enum controller controller, const char *file, char text[VALUE_MAX])
-{
-	int rc = value_get(set, controller, file, text, VALUE_MAX);
-
-	if (rc == -ENOENT) {
-		text[0] = '\0';
-		rc = 0;
-	}
-	return rc;
-}
-
-/* "max" and nothing at all read as 0. */
-static int get_limit(const struct cgroup_set *set, enum controller controller, const char *file, uint64_t *limit)
-{
-	char text[VALUE_MAX];
-	int rc = get_text(set, controller, file, text);
-
-	*limit = rc == 0 ? strtoull(text, NULL, 10) : 0;
-	return rc;
 }
 
 static int cpu_limits(const struct cgroup_set *set, struct vr_limits *limits)
@@ -127,12 +91,12 @@ static int cpu_limits(const struct cgroup_set *set, struct vr_limits *limits)
 	uint64_t burst = 0, weight = 0;
 	long long quota;
 	unsigned period;
-	int rc = get_text(set, CPU, "cpu.max", text);
+	int rc = limit_read_text(set, CPU, "cpu.max", text);
 
 	if (rc == 0)
-		rc = get_limit(set, CPU, "cpu.max.burst", &burst);
+		rc = limit_read(set, CPU, "cpu.max.burst", &burst);
 	if (rc == 0)
-		rc = get_limit(set, CPU, "cpu.weight", &weight);
+		rc = limit_read(set, CPU, "cpu.weight", &weight);
 	if (rc < 0)
 		return rc;
 	limits_from_weight(limits, weight);
@@ -144,20 +108,12 @@ static int cpu_limits(const struct cgroup_set *set, struct vr_limits *limits)
 
 static int v2_limits(const struct cgroup_set *set, unsigned controllers, struct vr_limits *limits)
 {
-	char text[VALUE_MAX];
 	int rc = 0;
 
 	if (controllers & BIT(CPU))
 		rc = cpu_limits(set, limits);
-	if (rc == 0 && (controllers & BIT(CPUSET))) {
-		rc = get_text(set, CPUSET, "cpuset.cpus", text);
-		if (rc == 0 && text[0])
-			limits->cpuset = strdup(text);
-	}
 	if (rc == 0 && (controllers & BIT(MEMORY)))
-		rc = get_limit(set, MEMORY, "memory.max", &limits->memory);
-	if (rc == 0 && (controllers & BIT(PIDS)))
-		rc = get_limit(set, PIDS, "pids.max", &limits->pids);
+		rc = limit_read(set, MEMORY, "memory.max", &limits->memory);
 	return rc;
 }
 
@@ -178,8 +134,6 @@ static void v2_stat(const struct group *group, unsigned controllers, struct cgro
 		st->memory = number_in(group->dir, "memory.current");
 		st->memory_peak = number_in(group->dir, "memory.peak");
 	}
-	if (controllers & BIT(PIDS))
-		st->pids = number_in(group->dir, "pids.current");
 }
 
 static int v2_freeze(int dir, bool on)
