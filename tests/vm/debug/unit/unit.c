@@ -72,17 +72,14 @@ int unit_run(const char *group, const struct CMUnitTest *tests, size_t n)
 	return 0;
 }
 
-int layout_main(void);
-int ring_main(void);
-int pool_main(void);
-int rx_main(void);
-int tx_main(void);
-int check_main(void);
-int classify_main(void);
+#define DECLARE(test) int test##_main(void);
+#define MAIN(test) test##_main,
+
+EACH_TEST(DECLARE)
 
 static int __init unit_init(void)
 {
-	static int (*const mains[])(void) = { layout_main, ring_main, pool_main, rx_main, tx_main, check_main, classify_main };
+	static int (*const mains[])(void) = { EACH_TEST(MAIN) };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(mains); i++) {
