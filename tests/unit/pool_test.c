@@ -6,26 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core_bed.h"
-
-static int make(void **state)
-{
-	static struct bed bed;
-	struct europa_geometry geo = small_geometry();
-
-	bed_make(&bed, &geo);
-	*state = &bed;
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	struct bed *bed = *state;
-
-	assert_null(bed_fault(bed, 0));
-	bed_free(bed);
-	return 0;
-}
+#include "core_fixture.h"
 
 static u32 turn(struct bed *bed)
 {
@@ -332,7 +313,7 @@ static void books_that_somebody_writes_into_cost_no_memory(void **state)
 	bed_free(&bed);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
 
 int main(void)
 {

@@ -6,26 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core_bed.h"
-
-static int make(void **state)
-{
-	static struct bed bed;
-	struct europa_geometry geo = small_geometry();
-
-	bed_make(&bed, &geo);
-	*state = &bed;
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	struct bed *bed = *state;
-
-	assert_null(bed_fault(bed, 0));
-	bed_free(bed);
-	return 0;
-}
+#include "core_fixture.h"
 
 static void a_frame_arrives_whole(void **state)
 {
@@ -365,7 +346,7 @@ static void a_kick_that_is_late_is_not_counted_as_missed(void **state)
 	assert_int_equal(bed->vr.stats->kicks, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
 
 int main(void)
 {

@@ -6,29 +6,19 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core_bed.h"
+#include "core_fixture.h"
 
 static struct tx_frame frames[VR_BATCH];
 static u32 looked;
 
 static int make(void **state)
 {
-	static struct bed bed;
-	struct europa_geometry geo = small_geometry();
+	struct bed *bed;
 
-	bed_make(&bed, &geo);
-	bed.vr.vnics[0].mtu = 400;
-	bed.vr.vnics[1].mtu = 1500;
-	*state = &bed;
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	struct bed *bed = *state;
-
-	assert_null(bed_fault(bed, 0));
-	bed_free(bed);
+	bed_setup(state);
+	bed = *state;
+	bed->vr.vnics[0].mtu = 400;
+	bed->vr.vnics[1].mtu = 1500;
 	return 0;
 }
 
@@ -297,7 +287,7 @@ static void a_quarantined_or_quiesced_vr_sends_nothing(void **state)
 	assert_int_equal(bed->vr.owners[slot], EUROPA_OWNER_VR);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, bed_teardown)
 
 int main(void)
 {

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../../../.."
 tests=$(sed -n 's/^TESTS := //p' tests/vm/debug/unit/Kbuild)
 
 mkdir -p "$dir/libc"
-cp -a kmod/core kmod/uapi tests/vm/debug/unit/{Kbuild,cmocka.h,unit.c} tests/unit/core_bed.h "$dir/"
+cp -a kmod/core kmod/uapi tests/vm/debug/unit/{Kbuild,cmocka.h,unit.c} tests/unit/core_{bed,fixture}.h "$dir/"
 for test in $tests; do
 	cp -a "tests/unit/${test}_test.c" "$dir/"
 done
