@@ -379,6 +379,11 @@ void classifier_remove(struct classifier *c, u16 target)
 		put_in_force(c, &c->rules[i]);
 }
 
+bool classifier_knows(const struct classifier *c, const u8 mac[6])
+{
+	return look_up(c, key_of_mac(mac)) != NOBODY;
+}
+
 /* ---- frames ---- */
 
 /* true: the search is over. With `all`, every target that is found goes in there, and it never is. */

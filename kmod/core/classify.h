@@ -43,6 +43,8 @@ struct classifier *classifier_init(void *memory, run_filter_fn run_filter);
 int classifier_add(struct classifier *c, const struct rule *rule);
 /* All rules of a target. */
 void classifier_remove(struct classifier *c, u16 target);
+/* Is it the address of one of the targets? */
+bool classifier_knows(const struct classifier *c, const u8 mac[6]);
 
 /*
  * Targets of a frame, at most CLASSIFY_MAX_TARGETS, into targets[]; returns how many (0: nobody's). vlan_tci < 0:

@@ -162,61 +162,6 @@ bool nic_put(struct nic *nic)
 	return true;
 }
 
-/* ---- addresses ---- */
-
-static u64 mac_key(const u8 *mac)
-{
-	u64 key = 0;
-
-	memcpy(&key, mac, 6);
-	return key << 16 | 1;
-}
-
-static u32 mac_place(u64 key)
-{
-	return (u32)(key * 0x9e3779b97f4a7c15ull >> 54);
-}
-
-static bool mac_is_here(const struct nic *nic, const u8 *mac)
-{
-	u64 key = mac_key(mac);
-	u32 at;
-
-	for (at = mac_place(key); nic->macs[at]; at = (at + 1) % NIC_MACS) {
-		if (nic->macs[at] == key)
-			return true;
-	}
-	return false;
-}
-
-static void put_mac(struct nic *nic, u64 key)
-{
-	u32 at = mac_place(key);
-
-	while (nic->macs[at])
-		at = (at + 1) % NIC_MACS;
-	nic->macs[at] = key;
-}
-
-void nic_add_mac(struct nic *nic, const u8 mac[6])
-{
-	put_mac(nic, mac_key(mac));
-}
-
-/* The table is made anew without it: it is small, and this is rare. */
-void nic_remove_mac(struct nic *nic, const u8 mac[6])
-{
-	u64 old[NIC_MACS], gone = mac_key(mac);
-	u32 i;
-
-	memcpy(old, nic->macs, sizeof old);
-	memset(nic->macs, 0, sizeof nic->macs);
-	for (i = 0; i < NIC_MACS; i++) {
-		if (old[i] && old[i] != gone)
-			put_mac(nic, old[i]);
-	}
-}
-
 /* ---- receive ---- */
 
 /* A filter is written for frames as they are on the wire: with their tag. */
@@ -319,7 +264,7 @@ static bool switch_inside(struct nic *nic, const struct port *from, const struct
 	u32 i, n;
 
 	memcpy(to, frame->data, sizeof to);
-	if (!(to[0] & 1) && !mac_is_here(nic, to))
+	if (!(to[0] & 1) && !classifier_knows(nic->classifier, to))
 		return true;
 	meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN;
 	if (to[0] & 1)

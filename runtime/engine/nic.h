@@ -15,8 +15,6 @@ struct mnl_socket;
 struct packet_socket;
 struct port;
 
-#define NIC_MACS 1024           /* places for the addresses of its vNICs: a hash table a quarter full at most */
-
 struct nic {
 	struct nic *next;
 	struct engine *engine;
@@ -33,7 +31,6 @@ struct nic {
 	struct mnl_socket *events, *requests;
 	struct classifier *classifier;
 	struct port *targets[CLASSIFY_MAX_TARGETS];
-	u64 macs[NIC_MACS];             /* of the vNICs: address << 16 | 1, 0: nothing */
 	u8 *bounce;                     /* a super-packet that more than one vNIC wants */
 };
 
@@ -42,10 +39,6 @@ int nic_get(struct engine *engine, int netns, const char *device, struct nic **n
 /* Engine locked: true, when nobody uses it any more and nobody finds it; then nic_close, which takes time. */
 bool nic_put(struct nic *nic);
 void nic_close(struct nic *nic);
-
-/* The address of one of the NIC's vNICs, engine locked. */
-void nic_add_mac(struct nic *nic, const u8 mac[6]);
-void nic_remove_mac(struct nic *nic, const u8 mac[6]);
 
 /*
  * Poll thread: frames from the wire, at most budget; what to poll for; frames from one of its vNICs to the others

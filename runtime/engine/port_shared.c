@@ -38,7 +38,6 @@ static void shared_attach(struct port *port)
 static void leave(struct port_shared *s)
 {
 	classifier_remove(s->nic->classifier, s->rule.target);
-	nic_remove_mac(s->nic, s->rule.mac);
 	s->nic->targets[s->rule.target] = NULL;
 	s->nic->filters -= s->rule.kind == RULE_FILTER;
 	s->last = nic_put(s->nic);
@@ -91,10 +90,8 @@ static int join(struct port_shared *s, const struct europa_attach *attach, struc
 		memcpy(s->rule.mac, attach->mac, sizeof s->rule.mac);
 		engine_lock(nic->engine);
 		r = classifier_add(nic->classifier, &s->rule);
-		if (r == 0) {
-			nic_add_mac(nic, s->rule.mac);
+		if (r == 0)
 			nic->filters += s->rule.kind == RULE_FILTER;
-		}
 		engine_unlock(nic->engine);
 	}
 	if (r == -EEXIST)

@@ -491,6 +491,21 @@ static void what_is_removed_matches_no_more_and_the_rest_does(void **state)
 	free(c);
 }
 
+static void an_address_is_known_as_long_as_its_target_has_a_rule_of_any_kind(void **state)
+{
+	static const u8 stranger[6] = { 2, 0, 0, 0, 0, 0xee };
+	struct classifier *c = with_rules();
+	size_t i;
+
+	for (i = 0; i < RULES; i++) {
+		assert_true(classifier_knows(c, rules[i].mac));
+		classifier_remove(c, rules[i].target);
+		assert_false(classifier_knows(c, rules[i].mac));
+	}
+	assert_false(classifier_knows(c, stranger));
+	free(c);
+}
+
 static void a_target_may_have_several_rules(void **state)
 {
 	struct classifier *c = fresh();
@@ -548,6 +563,7 @@ int main(void)
 		cmocka_unit_test(the_same_rule_for_another_target_is_refused),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(what_is_removed_matches_no_more_and_the_rest_does),
+		cmocka_unit_test(an_address_is_known_as_long_as_its_target_has_a_rule_of_any_kind),
 		cmocka_unit_test(a_target_may_have_several_rules),
 		cmocka_unit_test(a_full_table_still_finds_and_still_ends),
 	};
