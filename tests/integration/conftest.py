@@ -104,10 +104,10 @@ class Host:
         return child
 
     def ip(self, *argv):
-        return self.run("ip", *argv)
+        return command("ip", "-n", self.name, *argv)
 
     def devices(self):
-        return {link["ifname"]: link for link in json.loads(self.run("ip", "-j", "link").stdout)}
+        return {link["ifname"]: link for link in json.loads(self.ip("-j", "link").stdout)}
 
     def names(self):
         """Of its devices, without a process."""
