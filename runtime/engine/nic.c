@@ -199,6 +199,16 @@ static void deliver_to_all(struct nic *nic, const u8 *frame, const struct europa
 	}
 }
 
+static void drop_for_all(struct nic *nic, enum europa_drop cause, const u16 *targets, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		if (nic->targets[targets[i]])
+			port_drop(nic->targets[targets[i]], cause, 1);
+	}
+}
+
 /*
  * More than one wants it: it is fetched once, and not into anybody's pool, where it could change before the next
  * one has it.
@@ -207,8 +217,10 @@ static void spread_queued(struct nic *nic, const struct packet_frame *frame, con
 {
 	struct europa_slot meta;
 
-	if (!packet_fetch(nic->socket, nic->bounce, SUPER_MAX, &meta))
+	if (!packet_fetch(nic->socket, nic->bounce, SUPER_MAX, &meta)) {
+		drop_for_all(nic, EUROPA_DROP_RX_TOO_LONG, targets, n);
 		return;
+	}
 	meta.tstamp_us = frame->meta.tstamp_us;
 	deliver_to_all(nic, nic->bounce, &meta, targets, n);
 }
@@ -226,6 +238,8 @@ static void receive_one(struct nic *nic, const struct packet_frame *frame)
 		spread_queued(nic, frame, targets, n);
 	else if (frame->queued)
 		packet_discard(nic->socket);
+	else
+		drop_for_all(nic, EUROPA_DROP_RX_NO_RUN, targets, n);   /* too many super-packets wait on the socket */
 }
 
 unsigned nic_receive(struct nic *nic, unsigned budget)

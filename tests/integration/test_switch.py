@@ -584,6 +584,24 @@ def test_the_same_rule_twice_is_refused(switch, nic):
     vr.child.wait(20)
 
 
+@europads
+def test_super_packets_that_find_no_room_are_counted_for_each_that_wanted_them(switch, nic):
+    """More than the socket's queue holds, while the switch stands still."""
+    vrs = [switch.vr("drop", "shared=nic") for _ in range(2)]
+    sender = switch.wire(switch.a, "wire", offloads=True)
+    tcp = bytes(Ether(src=A, dst=ALL) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / bytes(60000))
+    header = struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16)
+    os.kill(switch.pid(), signal.SIGSTOP)
+    for _ in range(1000):
+        sender.send(header + tcp)
+    os.kill(switch.pid(), signal.SIGCONT)
+    for vr in vrs:
+        wait_for(lambda: vr.stats(0)["rx_packets"] + sum(vr.stats(0).get(cause, 0) for cause in ("rx_no_run", "rx_ring_full")) == 1000,
+                 "every super-packet to be received or counted")
+        assert vr.stats(0)["rx_packets"] > 0 and vr.stats(0)["rx_no_run"] > 0
+        wait_for(vr.all_slots, "all slots and runs back")
+
+
 # ---- links and generators ----
 
 @pytest.mark.parametrize("first", [0, 1])
