@@ -39,6 +39,8 @@ def rates(vrs, key="tx_packets"):
 
 def jain(shares):
     """Jain's index: 1 where all have the same, 1/n where one has all."""
+    if not any(shares):
+        raise RuntimeError("nobody forwards anything")
     return sum(shares) ** 2 / (len(shares) * sum(s * s for s in shares))
 
 
