@@ -69,7 +69,7 @@ static void hand_over(struct member *m)
  */
 static bool is_empty(const struct ring *r)
 {
-	return READ_ONCE(r->theirs->index) == data_race(r->index);
+	return READ_ONCE(r->theirs->index) == data_race(r->index); /* moved under the lock */
 }
 
 static unsigned int transmit(struct member *m, unsigned int vnic, unsigned int budget)
@@ -138,9 +138,10 @@ static unsigned int turn(struct member *m, unsigned int (*step)(struct member *m
 static bool alloc_is_full(const struct member *m)
 {
 	const struct ring *r = &m->vr.alloc;
-	u32 held = data_race(r->index) - READ_ONCE(r->theirs->index);
+	u32 held = data_race(r->index) - READ_ONCE(r->theirs->index);   /* moved under the lock, */
+	u32 free = data_race(m->vr.nfree_slots);                        /* and so is this */
 
-	return (held >= m->vr.geo.alloc_target && held <= r->size) || !data_race(m->vr.nfree_slots);
+	return (held >= m->vr.geo.alloc_target && held <= r->size) || !free;
 }
 
 static unsigned int pool(struct member *m)
