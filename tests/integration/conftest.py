@@ -393,7 +393,8 @@ class VR:
         if address:
             host.ip("address", "add", address, "dev", device)
         host.ip("link", "set", device, "up")
-        wait_for(lambda: "LOWER_UP" in host.devices()[device]["flags"], f"the carrier of {device}")
+        # The switch hears of it a little later, and until then what the VR sends is counted as tx_down.
+        wait_for(lambda: self.stat()["vnics"][n]["up"], f"the carrier of {device}")
         if gateway:
             host.ip("route", "add", routes, "via", gateway)
         return device
