@@ -524,6 +524,16 @@ def a_quiet_kernel():
         assert kernel_complaints()[before:] == []
 
 
+data_planes_ends = []           # of pipes whose switch's ends a test gave away
+
+
+@pytest.fixture(autouse=True)
+def no_pipe_is_left():
+    yield
+    while data_planes_ends:
+        os.close(data_planes_ends.pop())
+
+
 @pytest.fixture
 def europa(tmp_path_factory, request):
     # /tmp, not pytest's deep directories: the path of a unix socket has 107 bytes.

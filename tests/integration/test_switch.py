@@ -28,7 +28,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
-from conftest import BUILD, Host, PREFIX, SWITCH, process_env, process_name, process_state, processes, serial, wait_for
+from conftest import BUILD, Host, PREFIX, SWITCH, data_planes_ends, process_env, process_name, process_state, processes, serial, wait_for
 
 europads = pytest.mark.skipif(SWITCH == "kmod", reason="europad's own")
 
@@ -144,6 +144,7 @@ class Switch:
             wire.close()
         for host in self.hosts:
             host.remove()
+        self.log.close()
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
@@ -661,7 +662,9 @@ def memfd(size, seals=7):
 
 
 def region_fds(control=4096, pool=143360, seals=7):
+    """What a switch is given. The pipes' other ends, the data plane's, stay open until the test has ended."""
     doorbell, kick = os.pipe2(os.O_NONBLOCK), os.pipe2(os.O_NONBLOCK)
+    data_planes_ends.extend((doorbell[0], kick[1]))
     return [memfd(control, seals), memfd(pool, seals), doorbell[1], kick[0], os.open("/proc/self/ns/net", os.O_RDONLY)]
 
 
@@ -717,9 +720,11 @@ def test_garbage_is_answered_and_harms_nobody(switch):
 def test_a_client_that_leaves_half_way_leaves_nothing(switch):
     switch.vr("none")
     for _ in range(20):
-        s = switch.connect()
-        s.sendmsg([registration()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", region_fds()))])
+        s, fds = switch.connect(), region_fds()
+        s.sendmsg([registration()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
         s.close()
+        for fd in fds:
+            os.close(fd)
     with switch.connect() as s:
         assert send_fds(s, registration(), region_fds()) == (0, "")
 
