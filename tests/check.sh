@@ -168,7 +168,7 @@ retry()
 	touch "$out/$name.failed"
 	mapfile -t tests <"$out/$name.failed"
 	mapfile -t first <"$out/$name.failures"
-	if [ ${#tests[@]} -gt 0 ] && [ ${#tests[@]} -le "$RETRIES" ] && "$@" "${tests[@]}"; then
+	if [ ${#tests[@]} -gt 0 ] && [ ${#tests[@]} -le "$RETRIES" ] && printf '\n  once more, alone:\n' && "$@" "${tests[@]}"; then
 		passed=$((passed + ${#tests[@]}))
 		unsteady+=("${first[@]}")
 	else
@@ -177,17 +177,19 @@ retry()
 	fi
 }
 
-integration_again()
+# SECONDS LOG ARGUMENTS...: as pytest exits.
+run_pytest()
 {
-	printf '\n  once more, alone:\n'
-	timeout -k 30 600 $PYTHON -m pytest -p no:cacheprovider -q --tb=short "$@" </dev/null 2>&1 | tee "$out/again.log" | sed 's/^/  /'
-	[ "${PIPESTATUS[0]}" = 0 ]
+	local seconds=$1 log=$2
+	shift 2
+	timeout -k 30 "$seconds" $PYTHON -m pytest -p no:cacheprovider -q --tb=short "$@" </dev/null 2>&1 | tee "$log" | sed 's/^/  /'
+	return "${PIPESTATUS[0]}"
 }
 
-vm_again()
+# SECONDS ARGUMENTS...
+run_vm()
 {
-	printf '\n  once more, alone:\n'
-	O=$O VM_SECONDS=400 tests/vm/check.sh "$@" </dev/null
+	O=$O VM_SECONDS=$1 tests/vm/check.sh "${@:2}" </dev/null
 }
 
 suite_integration()
@@ -199,8 +201,7 @@ suite_integration()
 		return
 	fi
 	rm -f "$xml"
-	timeout -k 30 1500 $PYTHON -m pytest -p no:cacheprovider tests/integration --junit-xml="$xml" -q -rs --tb=short \
-		--durations=10 ${PYTEST_ARGS:-} </dev/null 2>&1 | tee "$log" | sed 's/^/  /'
+	run_pytest 1500 "$log" tests/integration --junit-xml="$xml" -rs --durations=10 ${PYTEST_ARGS:-}
 	counts=$($PYTHON tests/junit.py "$xml" "$out/integration")
 	if [ -z "$counts" ]; then
 		fail "integration: pytest did not finish, see $log"
@@ -210,7 +211,7 @@ suite_integration()
 	passed=$((passed + good))
 	skipped=$((skipped + skipped_here))
 	mapfile -t -O ${#skips[@]} skips <"$out/integration.skips"
-	[ "$bad" = 0 ] || retry integration "$bad" integration_again
+	[ "$bad" = 0 ] || retry integration "$bad" run_pytest 600 "$out/again.log"
 }
 
 # It counts for itself, and ends with the same line.
@@ -223,7 +224,7 @@ suite_vm()
 		return
 	fi
 	rm -f "$out"/vm.{failures,failed}
-	O=$O VM_SECONDS=${VM_SECONDS:-1020} tests/vm/check.sh --some </dev/null 2>&1 | tee "$log"
+	run_vm "${VM_SECONDS:-1020}" --some 2>&1 | tee "$log"
 	read -r good bad skipped_here < <(tail -n 1 "$log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
 	if [ -z "${skipped_here:-}" ]; then
 		fail "virtual machine: it ended without a verdict, see $log"
@@ -232,7 +233,7 @@ suite_vm()
 	passed=$((passed + good))
 	skipped=$((skipped + skipped_here))
 	mapfile -t -O ${#skips[@]} skips <"$out/vm.skips"
-	[ "$bad" = 0 ] || retry vm "$bad" vm_again
+	[ "$bad" = 0 ] || retry vm "$bad" run_vm 400
 }
 
 trap 'echo "interrupted"; exit 130' INT TERM

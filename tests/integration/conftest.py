@@ -222,6 +222,14 @@ class Wire:
 
 # ---- the product ----
 
+def replace_module():
+    """As europa(4) says."""
+    Path("/sys/module/europa/parameters/release").write_text("1")
+    # Supervisors that have let go look for the next module, and hold this one while they do.
+    wait_for(lambda: command("rmmod", "europa", check=False).returncode == 0, "the module to be let go")
+    command("insmod", os.environ["EUROPA_MODULE"])
+
+
 class Europa:
     """The commands of this tree, with a run directory and a home namespace of their own."""
 
@@ -288,10 +296,7 @@ class Europa:
             (switch,) = wait_for(self.switch_pids, "europad")
             os.kill(switch, signal.SIGKILL)
             return
-        Path("/sys/module/europa/parameters/release").write_text("1")
-        # Supervisors that have let go look for the next module, and hold this one while they do.
-        wait_for(lambda: command("rmmod", "europa", check=False).returncode == 0, "the module to be let go")
-        command("insmod", os.environ["EUROPA_MODULE"])
+        replace_module()
 
     def switch_pids(self):
         """europad's processes of this run directory."""

@@ -21,8 +21,8 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
-from conftest import command, process_name, process_state, processes, wait_for
-from test_switch import A, B, Driver, frame, geometry, memfd, region_fds, same, switch        # noqa: F401 (a fixture)
+from conftest import command, process_name, process_state, processes, replace_module, wait_for
+from test_switch import A, B, SUPER_TCP, Driver, close, frame, geometry, memfd, region_fds, same, switch        # noqa: F401 (a fixture)
 
 REGISTER, ATTACH, DETACH, QUIESCE, REFRESH, ASK, WHY = 1, 2, 3, 4, 5, 6, 0x10
 SIZES = {REGISTER: 136, ATTACH: 632, DETACH: 8, QUIESCE: 8, ASK: 16, WHY: 256}
@@ -74,11 +74,6 @@ def nothing_stays():
     before = references(), mappings()
     yield
     wait_for(lambda: (references(), mappings()) == before, f"references and mappings to be {before} again")
-
-
-def close(fds):
-    for fd in fds:
-        os.close(fd)
 
 
 # ---- what is refused ----
@@ -448,18 +443,18 @@ def test_the_worker_spins_after_work_where_nobody_else_wants_its_cpu(switch):
 def test_pages_are_filled_again_when_nobody_has_them(switch):
     """Each super-packet of these wants two of the worker's 64 pages."""
     vr, left, right = switch.between(offloads=True)
-    device, header = vr.device(0), struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16)       # NEEDS_CSUM, GSO_TCPV4, 54 bytes of headers
+    device = vr.device(0)
     packets = [bytes(Ether(src=A, dst=B) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2)) + bytes([n]) * 40000 for n in range(100)]
     pages = lambda: [counters(switch.a, device)["worker_pages_" + which] for which in ("new", "again")]
 
     for packet in packets:
-        left.send(header + packet)
+        left.send(SUPER_TCP + packet)
         assert next(right.frames())[10:] == packet
     assert pages() == [64, 136]
 
     # Now they wait in the receiver's buffer, and what is in them stays.
     for n, packet in enumerate(packets):
-        left.send(header + packet)
+        left.send(SUPER_TCP + packet)
         wait_for(lambda: vr.stats(1)["tx_packets"] == 100 + n + 1, "the packet")
     assert [next(right.frames())[10:] for _ in packets] == packets
     assert pages() == [64 + 136, 136 + 64]
@@ -493,14 +488,10 @@ def test_a_shared_nics_smaller_mtu_is_its_vnics(switch):
 
 @pytest.fixture
 def one_cpu():
-    """For this process, and for the worker of the only VR once there is one."""
+    """For this process, and for workers that are told so."""
     cpus = os.sched_getaffinity(0)
-
-    def pin_worker():
-        (worker,) = (pid for pid in os.listdir("/proc") if pid.isdigit() and Path(f"/proc/{pid}/comm").read_text().startswith("europa/"))
-        os.sched_setaffinity(int(worker), {0})
     os.sched_setaffinity(0, {0})
-    yield pin_worker
+    yield {0}
     os.sched_setaffinity(0, cpus)
 
 
@@ -510,8 +501,8 @@ def parameter(name):
 
 def test_an_sk_buff_goes_out_with_another_frame_and_nothing_of_its_own(switch, one_cpu):
     """Frames of all kinds in turns, so that most sk_buffs are used again by one of another kind."""
-    _, wire = shared_nic(switch, "echo", "ethertype 0x88b5")
-    one_cpu()
+    vr, wire = shared_nic(switch, "echo", "ethertype 0x88b5")
+    os.sched_setaffinity(worker(vr.name), one_cpu)
     kinds = [bytes(headers / bytes([n] * length)) for n, (headers, length) in enumerate([
         (Ether(src=A, dst=B) / Dot1Q(vlan=7, prio=5, type=0x88b5), 1200), (Ether(src=A, dst=B, type=0x88b5), 46),
         (Ether(src=A, dst=B, type=0x88b5), 1486), (Ether(src=A, dst=B) / Dot1Q(vlan=9, type=0x88b5), 46)], 1)]
@@ -525,7 +516,7 @@ def test_an_sk_buff_goes_out_with_another_frame_and_nothing_of_its_own(switch, o
 
 def test_no_more_than_a_batch_of_sk_buffs_is_kept(switch, one_cpu):
     vr, wire = shared_nic(switch, rule="ethertype 0x88b5")
-    one_cpu()
+    os.sched_setaffinity(worker(vr.name), one_cpu)
     for _ in range(300):
         wire.send(Ether(src=A, dst=B, type=0x88b5) / bytes(50))
     wait_for(lambda: vr.stats(0)["rx_packets"] >= 300, "all frames")
@@ -552,12 +543,9 @@ def test_the_hosts_own_multicast_is_no_frame_from_the_wire(switch):
 
 
 def test_a_filter_sees_the_tag_in_its_place(switch):
-    switch.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", switch.a.name)
-    switch.home.ip("link", "set", "nic", "up")
-    switch.a.ip("link", "set", "wire", "up")
-    wire = switch.wire(switch.a, "wire")
-    vr, other = switch.vr("drop", "shared=nic,filter vlan 7 and udp port 80"), switch.vr("drop", "shared=nic,filter udp port 80")
-    wait_for(lambda: vr.up(0) and other.up(0), "carrier")
+    vr, wire = shared_nic(switch, rule="filter vlan 7 and udp port 80")
+    other = switch.vr("drop", "shared=nic,filter udp port 80")
+    wait_for(lambda: other.up(0), "carrier")
     for tag in ([], [Dot1Q(vlan=7)], [Dot1Q(vlan=8)]):
         headers = Ether(src=A, dst=B)
         for layer in tag:
@@ -596,9 +584,7 @@ def test_replaced_under_load_no_slot_is_lost(switch, turns):
     """Told to let go, unloaded, loaded: what was on its way is lost, and nothing else."""
     vr = switch.vr("forward", "generator=size=64", "generator=count=0")
     for _ in range(turns):
-        Path("/sys/module/europa/parameters/release").write_text("1")
-        wait_for(lambda: command("rmmod", "europa", check=False).returncode == 0, "the supervisor to let go")
-        command("insmod", os.environ["EUROPA_MODULE"])
+        replace_module()
         wait_for(lambda: references() == 1, "the VR to be back")
         sent = vr.stats(1)["tx_packets"]
         wait_for(lambda: vr.stats(1)["tx_packets"] > sent, "frames")

@@ -33,6 +33,8 @@ from conftest import BUILD, Host, PREFIX, SWITCH, data_planes_ends, process_env,
 europads = pytest.mark.skipif(SWITCH == "kmod", reason="europad's own")
 
 A, B, ALL = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "ff:ff:ff:ff:ff:ff"
+# What a packet socket with offloads wants in front of a super-packet: NEEDS_CSUM, GSO_TCPV4, 54 bytes of headers, segments of 1448.
+SUPER_TCP = struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16)
 
 
 class Driver:
@@ -193,8 +195,7 @@ def test_super_packets_pass_with_their_offloads(switch):
     """A TCP super-packet with a partial checksum comes out as it went in: one frame, same segment size, same checksum fields."""
     vr, left, right = switch.between(offloads=True)
     tcp = bytes(Ether(src=A, dst=B) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / bytes(40000))
-    header = struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16)     # NEEDS_CSUM, GSO_TCPV4, 54 bytes of headers
-    left.send(header + tcp)
+    left.send(SUPER_TCP + tcp)
 
     got = next(f for f in right.frames() if len(f) > 1000)
     flags, gso, _, size, start, offset = struct.unpack("<BBHHHH", got[:10])
@@ -546,7 +547,7 @@ def test_super_packets_reach_all_that_want_them(switch, nic):
     vrs = [switch.vr("drop", "shared=nic") for _ in range(2)]
     with_offloads = switch.wire(switch.a, "wire", offloads=True)
     tcp = bytes(Ether(src=A, dst=ALL) / IP(dst="10.0.0.255") / TCP() / bytes(30000))
-    with_offloads.send(struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16) + tcp)
+    with_offloads.send(SUPER_TCP + tcp)
     for vr in vrs:
         wait_for(lambda: vr.stats(0)["rx_bytes"] == len(tcp), "the whole super-packet")
     for vr in vrs:
@@ -591,10 +592,9 @@ def test_super_packets_that_find_no_room_are_counted_for_each_that_wanted_them(s
     vrs = [switch.vr("drop", "shared=nic") for _ in range(2)]
     sender = switch.wire(switch.a, "wire", offloads=True)
     tcp = bytes(Ether(src=A, dst=ALL) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / bytes(60000))
-    header = struct.pack("<BBHHHH", 1, 1, 54, 1448, 34, 16)
     os.kill(switch.pid(), signal.SIGSTOP)
     for _ in range(1000):
-        sender.send(header + tcp)
+        sender.send(SUPER_TCP + tcp)
     os.kill(switch.pid(), signal.SIGCONT)
     for vr in vrs:
         wait_for(lambda: vr.stats(0)["rx_packets"] + sum(vr.stats(0).get(cause, 0) for cause in ("rx_no_run", "rx_ring_full")) == 1000,
@@ -652,6 +652,11 @@ def geometry(nslots=64):
 def registration(**changes):
     body = struct.pack("<II", 104, 0) + geometry() + changes.get("name", b"x").ljust(64, b"\0")
     return struct.pack("<II", REGISTER, MAJOR) + body
+
+
+def close(fds):
+    for fd in fds:
+        os.close(fd)
 
 
 def memfd(size, seals=7):
@@ -723,8 +728,7 @@ def test_a_client_that_leaves_half_way_leaves_nothing(switch):
         s, fds = switch.connect(), region_fds()
         s.sendmsg([registration()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
         s.close()
-        for fd in fds:
-            os.close(fd)
+        close(fds)
     with switch.connect() as s:
         assert send_fds(s, registration(), region_fds()) == (0, "")
 

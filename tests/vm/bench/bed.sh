@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# Sourced by run and figures, with O, dir and log set: a kernel to boot, whose name is $release then, and the module for it.
+release=$(tests/vm/kernel.sh "$dir")
+echo "$release" >"$dir/release"
+tests/vm/initrd.sh "$dir/initrd" "$dir/root" "$release"
+tests/vm/module.sh "$PWD/$O/kmod-$release" "$release" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
