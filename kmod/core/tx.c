@@ -145,6 +145,18 @@ u32 tx_take(struct vr *vr, u32 vnic, struct tx_frame *frames, u32 max, u32 *look
 	return taken;
 }
 
+u32 tx_cost(const struct tx_frame *frame)
+{
+	const struct europa_slot *meta = &frame->meta;
+	u32 ports = frame->ports, one = rx_cost(meta->len), cost = 0;
+
+	if (unlikely(meta->gso_type != EUROPA_GSO_NONE))
+		one += meta->len / meta->gso_size / 8;
+	for (; ports; ports &= ports - 1)
+		cost += one;
+	return cost;
+}
+
 /* Last one first: the stack then gives them out in the order of the ring, and neighbours go together. */
 void tx_done(struct vr *vr, const struct tx_frame *frames, u32 n)
 {

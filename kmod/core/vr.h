@@ -146,6 +146,16 @@ struct tx_frame {
  * *looked: entries consumed (0: the ring is empty, or the VR is not served).
  */
 u32 tx_take(struct vr *vr, u32 vnic, struct tx_frame *frames, u32 max, u32 *looked);
+/*
+ * What a frame costs whoever moves it, in frames of the usual size: its copy, and the stack's work for segments that it may be taken apart
+ * into; once for each vNIC that it leaves by. A budget that counts frames would let a VR have any multiple of its share.
+ */
+static inline u32 rx_cost(u32 len)
+{
+	return 1 + len / 2048;
+}
+
+u32 tx_cost(const struct tx_frame *frame);
 /* The frames have left (or were dropped: count that before): their slots are EMPTY and free. */
 void tx_done(struct vr *vr, const struct tx_frame *frames, u32 n);
 

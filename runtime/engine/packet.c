@@ -286,6 +286,17 @@ static const struct tpacket_auxdata *find_auxdata(struct msghdr *message)
 	return NULL;
 }
 
+/* What comes next on the queue. A device that went down says so once, and nothing has come off the queue then. */
+static ssize_t take_queued(struct packet_socket *s, struct msghdr *message)
+{
+	ssize_t n;
+
+	do
+		n = recvmsg(s->fd, message, MSG_DONTWAIT);
+	while (n < 0 && errno == ENETDOWN);
+	return n;
+}
+
 bool packet_fetch(struct packet_socket *s, u8 *to, u32 room, struct europa_slot *meta)
 {
 	struct virtio_net_hdr offload;
@@ -298,7 +309,7 @@ bool packet_fetch(struct packet_socket *s, u8 *to, u32 room, struct europa_slot 
 		.msg_iov = pieces, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control,
 	};
 	const struct tpacket_auxdata *aux;
-	ssize_t n = recvmsg(s->fd, &message, MSG_DONTWAIT);
+	ssize_t n = take_queued(s, &message);
 
 	if (n < (ssize_t)(sizeof offload + ETH_HLEN) || (message.msg_flags & MSG_TRUNC))
 		return false;
@@ -314,9 +325,9 @@ bool packet_fetch(struct packet_socket *s, u8 *to, u32 room, struct europa_slot 
 
 void packet_discard(struct packet_socket *s)
 {
-	char nothing;
+	struct msghdr nothing = { 0 };
 
-	if (recv(s->fd, &nothing, 0, MSG_DONTWAIT | MSG_TRUNC) < 0 && errno != EAGAIN)
+	if (take_queued(s, &nothing) < 0 && errno != EAGAIN)
 		note("packet socket: errno %d", errno);
 }
 

@@ -287,6 +287,21 @@ static void a_quarantined_or_quiesced_vr_sends_nothing(void **state)
 	assert_int_equal(bed->vr.owners[slot], EUROPA_OWNER_VR);
 }
 
+static void cost_grows_with_copies_bytes_and_segments(void **state)
+{
+	struct tx_frame frame = { .ports = 1, .meta = { .len = 60 } };
+
+	assert_int_equal(tx_cost(&frame), 1);
+	frame.meta.len = 1514;
+	assert_int_equal(tx_cost(&frame), 1);
+	frame.ports = 0x80000001;
+	assert_int_equal(tx_cost(&frame), 2);
+	frame.meta = (struct europa_slot){ .len = 64 << 10, .gso_type = EUROPA_GSO_TCPV4, .gso_size = 1448 };
+	assert_int_equal(tx_cost(&frame), 2 * (33 + 5));
+	frame.meta.gso_size = 64;
+	assert_int_equal(tx_cost(&frame), 2 * (33 + 128));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, bed_teardown)
 
 int main(void)
@@ -302,6 +317,7 @@ int main(void)
 		TEST(without_an_mtu_the_port_has_the_last_word),
 		TEST(a_replicated_frame_is_taken_once_and_counted_for_each_port),
 		TEST(a_replicated_frame_leaves_where_it_fits),
+		TEST(cost_grows_with_copies_bytes_and_segments),
 		TEST(a_broken_ring_ends_in_quarantine_not_in_a_spin),
 		TEST(a_quarantined_or_quiesced_vr_sends_nothing),
 	};
