@@ -163,6 +163,7 @@ int member_open(const struct europa_register *reg, int fds[REGISTER_FDS], struct
 		return r;
 	}
 	memcpy(m->name, reg->name, sizeof m->name);
+	m->bite = VR_BATCH;
 	m->doorbell = take_fd(&fds[REGISTER_DOORBELL]);
 	m->kick = take_fd(&fds[REGISTER_KICK]);
 	m->netns = take_fd(&fds[REGISTER_NETNS]);

@@ -22,6 +22,8 @@ struct member {
 	bool adopted;                           /* its region was served by another switch before */
 	bool kick_gone;                         /* no writer is left: nothing to poll */
 	unsigned first;                         /* the vNIC that comes first in this round */
+	u32 bite;                               /* frames that are taken from a tx ring at once */
+	u32 copies;                             /* that shared NICs have made of this batch for other vNICs */
 	int doorbell, kick, netns;
 	u32 group;                              /* of its devices, to remove them all at once */
 	void *control, *pool, *memory;

@@ -189,6 +189,12 @@ static u32 whose(const struct nic *nic, const u8 *frame, u32 len, const struct e
 	return classify(nic->classifier, frame, len, meta->vlan_tci, targets);
 }
 
+/* As many copies of a frame cost more than one. */
+static u32 copies_cost(u32 len, u32 n)
+{
+	return n > 1 ? n * rx_cost(len) : rx_cost(len);
+}
+
 static void deliver_to_all(struct nic *nic, const u8 *frame, const struct europa_slot *meta, const u16 *targets, u32 n)
 {
 	u32 i;
@@ -225,7 +231,8 @@ static void spread_queued(struct nic *nic, const struct packet_frame *frame, con
 	deliver_to_all(nic, nic->bounce, &meta, targets, n);
 }
 
-static void receive_one(struct nic *nic, const struct packet_frame *frame)
+/* Returns what it cost. */
+static u32 receive_one(struct nic *nic, const struct packet_frame *frame)
 {
 	u16 targets[CLASSIFY_MAX_TARGETS];
 	u32 n = whose(nic, frame->data, frame->held, &frame->meta, targets);
@@ -240,23 +247,25 @@ static void receive_one(struct nic *nic, const struct packet_frame *frame)
 		packet_discard(nic->socket);
 	else
 		drop_for_all(nic, EUROPA_DROP_RX_NO_RUN, targets, n);   /* too many super-packets wait on the socket */
+	return copies_cost(frame->meta.len, n);
 }
 
 unsigned nic_receive(struct nic *nic, unsigned budget)
 {
 	struct packet_frame frame;
 	bool losing = false;
-	unsigned n;
+	unsigned cost = 0;
 
-	for (n = 0; n < budget && packet_peek(nic->socket, &frame); n++) {
+	packet_push(nic->socket);
+	while (cost < budget && packet_peek(nic->socket, &frame)) {
 		losing |= frame.losing;
 		frame.meta.tstamp_us = nic->engine->now_us;
-		receive_one(nic, &frame);
+		cost += receive_one(nic, &frame);
 		packet_next(nic->socket);
 	}
 	if (unlikely(losing))
 		nic->lost += packet_lost(nic->socket);
-	return n;
+	return cost;
 }
 
 int nic_fd(const struct nic *nic)
@@ -291,6 +300,8 @@ static bool switch_inside(struct nic *nic, const struct port *from, const struct
 		if (port && port != from)
 			port_deliver(port, frame->data, &meta);
 	}
+	if (to[0] & 1)
+		from->member->copies += copies_cost(meta.len, n);
 	return to[0] & 1;
 }
 

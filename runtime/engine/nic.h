@@ -41,8 +41,8 @@ bool nic_put(struct nic *nic);
 void nic_close(struct nic *nic);
 
 /*
- * Poll thread: frames from the wire, at most budget; what to poll for; frames from one of its vNICs to the others
- * and to the wire.
+ * Poll thread: frames from the wire, until they have cost the budget, and what they have; what to poll for; frames from one of its
+ * vNICs to the others and to the wire.
  */
 unsigned nic_receive(struct nic *nic, unsigned budget);
 int nic_fd(const struct nic *nic);

@@ -514,6 +514,12 @@ static void send_plain(struct packet_socket *s, struct port *port, const struct 
 		port_drop(port, EUROPA_DROP_TX_FULL, n - put);
 }
 
+void packet_push(struct packet_socket *s)
+{
+	if (s->xsk && unlikely(!xsk_sent_all(s->xsk)))
+		xsk_flush(s->xsk);
+}
+
 static bool is_plain(const struct packet_socket *s, const struct tx_frame *frame)
 {
 	if (!s->xsk || frame->meta.len > XSK_FRAME_MAX || frame->meta.gso_type != EUROPA_GSO_NONE)

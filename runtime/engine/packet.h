@@ -62,6 +62,8 @@ void packet_discard(struct packet_socket *socket);
 /* Frames that the kernel dropped for want of room since the last call. */
 u32 packet_lost(struct packet_socket *socket);
 
+/* A device that was busy has left frames that were sent: tries again. */
+void packet_push(struct packet_socket *socket);
 /* Sends all n frames (<= VR_BATCH) or counts by cause, at `port`, why not. */
 void packet_send(struct packet_socket *socket, struct port *port, const struct tx_frame *const *frames, unsigned n);
 

@@ -3,9 +3,9 @@
  * The poll thread: rounds over all members and shared NICs while there is work, and a sleep that wakes for
  * anything when there is none.
  *
- * A round gives every member the same budget of frames, in each direction, however many it or its neighbours have;
- * its vNICs take turns in who comes first. So a VR that floods, or is flooded, gets its share of a round and no
- * more.
+ * A round gives every member the same budget, in each direction, however much it or its neighbours have, and however many vNICs; these take turns
+ * in who comes first. What counts is what frames cost (tx_cost), for one may be a copy for 32 vNICs, or 64 KiB long. So a VR that
+ * floods, or is flooded, gets its share of a round and no more.
  */
 #include <errno.h>
 #include <poll.h>
@@ -24,8 +24,9 @@
 #include "runtime/engine/nic.h"
 #include "runtime/engine/port.h"
 
-#define MEMBER_BUDGET  256u    /* frames a member a round and direction */
-#define NIC_BUDGET     128u    /* frames a shared NIC a round */
+#define MEMBER_BUDGET  VR_BATCH        /* a member a round and direction, in frames of the usual size */
+#define NIC_BUDGET     128u    /* a shared NIC a round, likewise */
+#define FREE_BUDGET    256u    /* slots that a member has dropped, a round */
 #define WATCH_US       500000u /* between two looks for what makes no progress */
 #define SPIN_US        30u     /* without work, before going to sleep: the CPU may be somebody else's who makes work */
 
@@ -67,19 +68,35 @@ static void send_out(struct member *m, unsigned vnic, const struct tx_frame *fra
 		vr_drop(&m->vr, vnic, EUROPA_DROP_TX_DOWN, count);
 }
 
+/* What frames cost shows when they have been taken: of such as these, as many as the budget is for are taken the next time. */
+static void learn_from_batch(struct member *m, u32 frames, u32 cost)
+{
+	u32 most = MEMBER_BUDGET * frames / cost;
+
+	m->bite = most ? most : 1;
+}
+
+/* Returns what it cost; 0: there was nothing. */
 static unsigned transmit(struct member *m, unsigned vnic, unsigned budget)
 {
 	struct tx_frame frames[VR_BATCH];
-	u32 looked, ports = 0, n, i;
+	u32 looked, ports = 0, cost, n, i;
 
-	n = tx_take(&m->vr, vnic, frames, budget < VR_BATCH ? budget : VR_BATCH, &looked);
-	for (i = 0; i < n; i++)
+	n = tx_take(&m->vr, vnic, frames, budget < m->bite ? budget : m->bite, &looked);
+	if (!looked)
+		return 0;
+	cost = looked - n;
+	for (i = 0; i < n; i++) {
 		ports |= frames[i].ports;
+		cost += tx_cost(&frames[i]);
+	}
+	m->copies = 0;
 	for (; ports; ports &= ports - 1)
 		send_out(m, __builtin_ctz(ports), frames, n);
-	if (n)
-		tx_done(&m->vr, frames, n);
-	return looked;
+	cost += m->copies;
+	tx_done(&m->vr, frames, n);
+	learn_from_batch(m, looked, cost);
+	return cost;
 }
 
 static unsigned receive(struct member *m, unsigned vnic, unsigned budget)
@@ -88,7 +105,7 @@ static unsigned receive(struct member *m, unsigned vnic, unsigned budget)
 
 	if (!port || !port->ops->receive)
 		return 0;
-	return port->ops->receive(port, budget < VR_BATCH ? budget : VR_BATCH);
+	return port->ops->receive(port, budget);
 }
 
 /* One turn over the vNICs, beginning with another one each time, until the budget is spent. */
@@ -111,12 +128,13 @@ static unsigned serve(struct member *m)
 	unsigned work;
 
 	work = turn(m, transmit);
-	work += pool_turn(&m->vr, MEMBER_BUDGET, &wake);
+	work += pool_turn(&m->vr, FREE_BUDGET, &wake);
 	work += turn(m, receive);
 	m->ring |= wake;
-	m->first = m->first + 1 < m->vr.geo.nvnics ? m->first + 1 : 0;
-	if (work)
+	if (work) {
+		m->first = m->first + 1 < m->vr.geo.nvnics ? m->first + 1 : 0;
 		WRITE_ONCE(m->vr.stats->switch_cycles, m->vr.stats->switch_cycles + cycles() - start);
+	}
 	return work;
 }
 
@@ -129,6 +147,14 @@ static void publish(struct member *m)
 	m->ring = false;
 	if (write(m->doorbell, "", 1) < 0 && errno != EAGAIN)
 		note("%s: doorbell: errno %d", m->name, errno);
+}
+
+static void publish_all(struct engine *engine)
+{
+	struct member *m;
+
+	for (m = engine->members; m; m = m->next)
+		publish(m);
 }
 
 static u32 monotonic_us(void)
@@ -160,11 +186,14 @@ static unsigned serve_all(struct engine *engine)
 	engine->now_us = monotonic_us();
 	for (nic = engine->nics; nic; nic = nic->next)
 		work += nic_receive(nic, NIC_BUDGET);
-	for (m = engine->members; m; m = m->next)
+	/* Nobody's frames wait for the end of others' turns; those that one member sends another are published after the last one's. */
+	publish_all(engine);
+	for (m = engine->members; m; m = m->next) {
 		work += serve(m);
-	watch_over(engine);
-	for (m = engine->members; m; m = m->next)
 		publish(m);
+	}
+	watch_over(engine);
+	publish_all(engine);
 	return work;
 }
 
@@ -282,8 +311,8 @@ static void look_at(struct engine *engine, struct watch *w)
 
 /*
  * A device whose frames wait for room at the VR is not what one waits for: the VR's kick is, or the end of
- * patience. Nor is a device of a quiesced VR: the verb that ends it wakes the thread. Returns microseconds until the
- * first end of patience, 0: nobody waits.
+ * patience. Nor is a device of a quiesced VR: the verb that ends it wakes the thread. A VR in quarantine may kick as it likes. Returns microseconds
+ * until the first end of patience, 0: nobody waits.
  */
 static u32 leave_out_full(struct watch *w, u32 now_us)
 {
@@ -291,12 +320,13 @@ static u32 leave_out_full(struct watch *w, u32 now_us)
 	unsigned i;
 
 	for (i = 0; i < w->n; i++) {
+		const struct member *m = w->who[i].member;
 		const struct port *port = w->who[i].port;
 		bool shut = port && vr_shut(&port->member->vr) && !port->member->vr.quarantined;
 		u32 waited = port && port->full_since_us ? now_us - port->full_since_us : PORT_PATIENCE_US;
 		u32 left = waited < PORT_PATIENCE_US ? PORT_PATIENCE_US - waited : 0;
 
-		w->fds[i].fd = left || shut ? -1 : w->who[i].fd;
+		w->fds[i].fd = left || shut || (m && m->vr.quarantined) ? -1 : w->who[i].fd;
 		if (left && !shut && (!soonest || left < soonest))
 			soonest = left;
 	}

@@ -25,8 +25,8 @@ struct engine;
 
 struct port_ops {
 	/*
-	 * At most `budget` frames from outside into the VR's rx ring; how many were looked at. NULL: somebody else
-	 * delivers.
+	 * Frames from outside into the VR's rx ring, until they have cost the budget (rx_cost); what they have, 0: none was looked at.
+	 * NULL: somebody else delivers.
 	 */
 	unsigned (*receive)(struct port *port, unsigned budget);
 	/* Sends what it can, and counts what it can't by cause (port_drop). */

@@ -35,9 +35,10 @@ static unsigned device_receive(struct port *port, unsigned budget)
 	struct packet_frame frame;
 	/* When frames have waited, what was lost behind them is asked for once more: no frame may come any more to say so. */
 	bool waited = port->full_since_us, losing = false;
-	unsigned n;
+	unsigned cost;
 
-	for (n = 0; n < budget && packet_peek(socket, &frame); n++) {
+	packet_push(socket);
+	for (cost = 0; cost < budget && packet_peek(socket, &frame); cost += rx_cost(frame.meta.len)) {
 		if (unlikely(port_should_wait(port, frame.meta.len, device->engine->now_us))) {
 			losing |= device->engine->now_us - device->counted_us > PORT_PATIENCE_US;
 			break;
@@ -49,9 +50,9 @@ static unsigned device_receive(struct port *port, unsigned budget)
 	}
 	if (unlikely(losing || (waited && !port->full_since_us)))
 		count_lost(device);
-	if (n)
+	if (cost)
 		member_flush(port->member);
-	return n;
+	return cost;
 }
 
 static void device_send(struct port *port, const struct tx_frame *const *frames, unsigned n)

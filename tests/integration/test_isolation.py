@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from conftest import BUILD, Routed, program_image, wait_for
+from conftest import BUILD, SWITCH, Routed, program_image, wait_for
 
 # Room for seconds of the stream: that long the switch and the VR may wait for a CPU, on a machine that does other work.
 ROOMY = ("--pool", "16384", "--ring", "16384")
@@ -84,3 +84,18 @@ def test_beside_a_hostile_vr(europa, victim, tmp_path):
     assert lost_in_stream(victim) <= MOST_LOST
     wait_for(lambda: neighbour.stat()["switch"]["status"] == "quarantined", "the quarantine")
     assert victim.vr.stat()["switch"]["violations"] == 0
+
+
+def served(vr):
+    return sum(vnic["rx_packets"] for vnic in vr.stat()["vnics"])
+
+
+@pytest.mark.skipif(SWITCH == "kmod", reason="each VR has a worker of its own there")
+def test_more_vnics_are_no_greater_share(europa):
+    """europad has more for each of them than it can take."""
+    few = europa.start("nullfwd", "--vnics", 1, "--link", "0=generator:size=64")
+    many = europa.start("nullfwd", "--vnics", 8, *(word for n in range(8) for word in ("--link", f"{n}=generator:size=64")))
+    before = served(few), served(many)
+    wait_for(lambda: served(few) + served(many) > sum(before) + 10_000_000, "packets", timeout=60)
+    shares = served(few) - before[0], served(many) - before[1]
+    assert shares[1] < 2.5 * shares[0], shares

@@ -7,13 +7,16 @@ Several vNICs on one NIC, told apart by rule, and vNICs joined to each other.
 
 Every VR is nullfwd over two vNICs: what it takes in on vNIC 0 comes out at its device <vr>-v1, where the test listens.
 """
+import os
+import signal
+
 import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
-from conftest import IMAGES, wait_for
+from conftest import IMAGES, SWITCH, wait_for
 
 ME, ANY = "02:00:00:00:00:0a", "02:00:00:00:00:ff"
 
@@ -140,6 +143,29 @@ def test_a_nic_that_disappears_takes_only_its_vnic_down(shared):
     shared.europa.home.ip("link", "del", "nic")
     wait_for(lambda: not vr.stat()["vnics"][0]["up"], "the vNIC to go down")
     assert vr.state()["status"] == "running"
+
+
+@pytest.mark.skipif(SWITCH == "kmod", reason="is about europad's packet socket")
+def test_a_nic_that_goes_down_mixes_nothing_up(shared):
+    """Frames that wait are longer than those of the socket's ring. europad must be awake when it hears of it: a generator with room keeps it so."""
+    shared.europa.start("nullfwd", "--vnics", 1, "--pool", 32768, "--ring", 32768, "--link", "0=generator:size=64")
+    for host, device in ((shared.europa.home, "nic"), (shared.a, "wire")):
+        host.ip("link", "set", device, "mtu", 9000)
+    shared.add("", "--mtu", 9000)
+    long = [bytes(Ether(src=ME, dst=shared.mac(0)) / IP(dst="192.0.2.9") / UDP(sport=9, dport=9) / (b"%04d" % n * 1000)) for n in range(4)]
+    (pid,) = shared.europa.switch_pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for frame in long[:3]:
+            shared.wire.send(frame)
+        for state in ("down", "up"):
+            shared.europa.home.ip("link", "set", "nic", state)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: shared.vrs[0].stat()["vnics"][0]["rx_packets"] >= 3, "those that have waited")
+    shared.wire.send(long[3])
+    seen = shared.sides[0].until(lambda frame: bytes(frame) == long[3])
+    assert [bytes(frame) for frame in seen if frame.dst == shared.mac(0)] == long[:3]
 
 
 def test_two_vrs_joined_directly(europa, a, b):
