@@ -54,8 +54,9 @@ void packet_next(struct packet_socket *socket);
 /* The frame to the VR behind the port, if it takes it, whether it is in the ring or on the queue. */
 void packet_deliver(struct packet_socket *socket, const struct packet_frame *frame, struct port *port);
 /*
- * The whole of a queued frame, at most `room` bytes, with its metadata. The queue has them in the ring's order: for each frame of the ring that is
- * `queued` there is one packet_fetch or packet_discard, or those behind it would go to who wants those before them. false: it was longer, and is gone.
+ * The whole of a queued frame, at most `room` bytes, with its metadata. The queue has them in the ring's order: for each frame of the ring that
+ * is `queued` there is one packet_fetch or packet_discard, or those behind it would go to who wants those before them. false: it was longer,
+ * and is gone.
  */
 bool packet_fetch(struct packet_socket *socket, u8 *to, u32 room, struct europa_slot *meta);
 void packet_discard(struct packet_socket *socket);
