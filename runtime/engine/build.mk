@@ -18,7 +18,9 @@ check-all check-integration: $(O)/tests/vr_driver
 RULES_TESTED := runtime/engine/rules.c kmod/core/rule.c runtime/engine/protocol.c runtime/error.c
 $(eval $(call program,tests/rules_test,tests/unit/rules_test.c $(RULES_TESTED),-lcmocka))
 $(eval $(call program,tests/protocol_test,tests/unit/protocol_test.c $(RULES_TESTED),-lcmocka))
-UNIT_TESTS += $(O)/tests/rules_test $(O)/tests/protocol_test
+$(eval $(call program,tests/port_test,tests/unit/port_test.c runtime/engine/port.c,-lcmocka))
+$(O)/tests/port_test: $(O)/lib/libcore.a
+UNIT_TESTS += $(O)/tests/rules_test $(O)/tests/protocol_test $(O)/tests/port_test
 $(eval $(call fuzzer,rules_fuzz,tests/fuzz/rules_fuzz.c $(RULES_TESTED) kmod/core/classify.c,))
 
 # The unit, with europad's path as it is installed.

@@ -36,6 +36,12 @@ static bool has_untaken(struct vr *vr, u32 vnic)
 	return ring_reserve(r, r->size) != r->size;
 }
 
+/* For full_since_us: 0 has a meaning there, and later than now is never. */
+static u32 mark(u32 now_us)
+{
+	return now_us ? now_us : now_us - 1;
+}
+
 bool port_should_wait(struct port *port, u32 len, u32 now_us)
 {
 	struct vr *vr = &port->member->vr;
@@ -47,12 +53,12 @@ bool port_should_wait(struct port *port, u32 len, u32 now_us)
 		return false;
 	}
 	if (!port->full_since_us)
-		port->full_since_us = now_us | 1;
+		port->full_since_us = mark(now_us);
 	if (now_us - port->full_since_us < PORT_PATIENCE_US)
 		return true;
 	if (!has_untaken(vr, port->vnic))
 		return false;
-	port->full_since_us = now_us | 1;
+	port->full_since_us = mark(now_us);
 	return true;
 }
 
