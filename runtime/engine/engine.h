@@ -43,6 +43,8 @@ struct engine {
 	/* the poll thread's own */
 	u32 now_us;                /* CLOCK_MONOTONIC at the start of the round: slots' time stamps */
 	u32 watched_us;            /* when the watchdog looked last */
+	bool full;                 /* in this round frames had to wait for room */
+	u32 vain;                  /* spins in a row that nothing came of */
 	pthread_t poll_thread;
 };
 

@@ -29,6 +29,8 @@
 #define FREE_BUDGET    256u    /* slots that a member has dropped, a round */
 #define WATCH_US       500000u /* between two looks for what makes no progress */
 #define SPIN_US        30u     /* without work, before going to sleep: the CPU may be somebody else's who makes work */
+#define VAIN_SPINS     4u      /* in a row, then the VR wants this CPU to make room, */
+#define VAIN_TRIES     64u     /* and only one in so many is tried */
 
 /* What a sleep is to end for, and whose it is. */
 struct watch {
@@ -184,6 +186,7 @@ static unsigned serve_all(struct engine *engine)
 	unsigned work = 0;
 
 	engine->now_us = monotonic_us();
+	engine->full = false;
 	for (nic = engine->nics; nic; nic = nic->next)
 		work += nic_receive(nic, NIC_BUDGET);
 	/* Nobody's frames wait for the end of others' turns; those that one member sends another are published after the last one's. */
@@ -397,6 +400,15 @@ static void sleep_on(struct engine *engine, struct watch *w)
 		look_at(engine, w);
 }
 
+/*
+ * While frames wait for room only a VR can make work. Where that is on another CPU it takes no longer than a spin; where it is on this one, a spin
+ * keeps it from it, and the sleep that it delays is all the same.
+ */
+static bool spins_in_vain(const struct engine *engine)
+{
+	return engine->full && engine->vain > VAIN_SPINS && engine->vain % VAIN_TRIES;
+}
+
 /* ---- the thread ---- */
 
 static void step_aside(struct engine *engine)
@@ -422,12 +434,15 @@ static void *poll_thread(void *arg)
 			continue;
 		}
 		if (serve_all(engine)) {
+			if (idle_since)
+				engine->vain = 0;
 			idle_since = 0;
 			continue;
 		}
-		if (!idle_since) {
+		if (!idle_since)
 			idle_since = cycles();
-		} else if (cycles() - idle_since > spin) {
+		if (cycles() - idle_since > spin || spins_in_vain(engine)) {
+			engine->vain++;
 			sleep_on(engine, &watch);
 			/* Woken for nothing, it sleeps again at once: who kicks without work doesn't buy spinning. */
 		}
