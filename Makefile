@@ -179,7 +179,7 @@ help:
 	@echo 'sudo make install   into PREFIX=$(PREFIX) (DESTDIR is honoured); make uninstall undoes it'
 	@echo 'sudo make link      put europa-* of this tree on the PATH; make unlink undoes it'
 	@echo 'make kmod           the kernel module, into $(O)/kmod (KDIR=... for another kernel); make install-dkms for DKMS'
-	@echo 'sudo make check-vm  the integration tests on the module, in an emulated machine'
+	@echo 'sudo make check-vm  the integration tests on the module, in an emulated machine (VM_KERNEL=backports for a newer kernel)'
 	@echo 'sudo make bench-vm  what a packet costs on the module, in instructions, beside the others, in an emulated machine'
 	@echo 'sudo make figures-vm  those of the figures that compare throughputs, on the module, in an emulated machine'
 	@echo 'sudo make check-vm-debug  the module in a kernel with KASAN, lockdep, kmemleak (SUITES="unit fuzz" runs those alone)'

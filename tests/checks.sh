@@ -104,7 +104,7 @@ check_kernel_module_builds()
 	for release in $(ls /lib/modules 2>/dev/null); do
 		[ -e "/lib/modules/$release/build/Module.symvers" ] || continue
 		none=
-		tests/vm/module.sh "$O/kmod-$release" "$release" || complain "for $release"
+		tests/vm/module.sh "$O/kmod-$release" "/lib/modules/$release/build" || complain "for $release"
 	done
 	[ -z "$none" ] || { echo "no kernel's headers are installed"; exit 77; }
 }

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 #
 # tests/vm/check.sh [--some | PYTEST-ARGUMENTS]: the integration suite on the kernel module, in an emulated machine with Debian's kernel; what is
-# about criu, which needs this kernel, on europad as well. Builds nothing but the module and the programs that fail where they are told to.
+# about criu, which needs such a kernel, on europad as well. Builds nothing but the module and the programs that fail where they are told to.
 # Ends with one line, "N passed, N failed, N skipped"; exit status 0 only where nothing failed and something passed, 77 where there is no
 # emulator or no kernel to be had, which counts as one that is skipped. $O/check/vm.skips and vm.failures say what.
 #
 #   VM_SECONDS (4500)  what the machine is given in all
+#   VM_KERNEL (installed)  backports: the kernel of Debian's backports, downloaded with its headers (kernel.sh)
 #
 # A test fails where the kernel's log gets a warning while it runs (tests/integration/conftest.py), and all of it fails where one is there at
 # the end, or where the module can't be unloaded. Emulation is slow: tests of seconds take minutes, so what is about time or about the
@@ -55,7 +56,7 @@ echo "$release" >"$dir/release"
 tests/vm/initrd.sh "$dir/initrd" "$dir/root" "$release" || { fail "no initial file system"; finish; }
 
 module=$PWD/$O/kmod-$release
-if ! tests/vm/module.sh "$module" "$release" >"$log" 2>&1; then
+if ! tests/vm/module.sh "$module" "$dir/root/lib/modules/$release/build" >"$log" 2>&1; then
 	fail "the module doesn't build without a warning, see $log"
 	tail -n 30 "$log"
 	finish

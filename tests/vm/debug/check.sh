@@ -102,7 +102,7 @@ build_unit()
 
 # COMMAND: as tests/vm/boot.
 boot_uml() { "$here/boot" "$kernel" "$dir" "$1"; }
-boot_kcsan() { tests/vm/initrd.sh "$dir/initrd" && VM_KERNEL=$kernel/vmlinux VM_APPEND=log_buf_len=4M tests/vm/boot "$dir" "$1"; }
+boot_kcsan() { tests/vm/initrd.sh "$dir/initrd" && VM_IMAGE=$kernel/vmlinux VM_APPEND=log_buf_len=4M tests/vm/boot "$dir" "$1"; }
 
 # NAME SECONDS COMMAND: boots, runs it, keeps what was printed and the kernel's log. As COMMAND exits.
 run()
