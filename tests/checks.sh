@@ -96,15 +96,17 @@ check_style()
 	done
 }
 
-# The module builds without a warning of the compiler or of sparse, for each kernel whose headers are installed.
+# The module builds without a warning of the compiler or of sparse, for each kernel whose headers are installed, or have been unpacked to
+# boot it (tests/vm/kernel.sh).
 check_kernel_module_builds()
 {
-	local release none=1
+	local build release none=1
 	command -v sparse >/dev/null || { echo "sparse is not installed"; exit 77; }
-	for release in $(ls /lib/modules 2>/dev/null); do
-		[ -e "/lib/modules/$release/build/Module.symvers" ] || continue
+	for build in {/lib/modules,"$PWD/$O/vm/root/lib/modules"}/*/build; do
+		[ -e "$build/Module.symvers" ] || continue
 		none=
-		tests/vm/module.sh "$O/kmod-$release" "/lib/modules/$release/build" || complain "for $release"
+		release=$(basename "$(dirname "$build")")
+		tests/vm/module.sh "$O/kmod-$release" "$build" || complain "for $release"
 	done
 	[ -z "$none" ] || { echo "no kernel's headers are installed"; exit 77; }
 }
