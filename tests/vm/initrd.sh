@@ -16,7 +16,12 @@ install -m 755 "$here/init" "$tree/init"
 for module in ${root:+virtio_pci 9pnet_virtio 9p overlay}; do
 	modprobe -d "$root" -S "$release" --show-depends "$module"
 done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
-	cp "$file" "$tree/modules/"
-	basename "$file" >>"$tree/order"
+	name=$(basename "$file" .xz)
+	# A kernel that is handed a compressed module says first that it is none.
+	case $file in
+	*.xz) /bin/busybox xzcat "$file" ;;
+	*) cat "$file" ;;
+	esac >"$tree/modules/$name"
+	echo "$name" >>"$tree/order"
 done
 (cd "$tree" && find . -mindepth 1 -print0 | sort -z | cpio -0 -o -H newc -R 0:0 --reproducible --quiet | gzip -1n) >"$out"
