@@ -39,7 +39,17 @@ static int set(int fd, int option, int value)
 	return setsockopt(fd, SOL_PACKET, option, &value, sizeof value);
 }
 
-static int set_up(struct packet_socket *s)
+static int set_up_to_send(struct packet_socket *s)
+{
+	const int bytes = QUEUE_BYTES;
+
+	if (set(s->fd, PACKET_VNET_HDR, 1) < 0 || set(s->fd, PACKET_QDISC_BYPASS, 1) < 0 ||
+	    setsockopt(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_up_to_receive(struct packet_socket *s)
 {
 	const struct tpacket_req req = {
 		.tp_block_size = BLOCK_BYTES,
@@ -49,12 +59,10 @@ static int set_up(struct packet_socket *s)
 	};
 	const int bytes = QUEUE_BYTES;
 
-	/* The order matters: the ring's frames are laid out for version and header when it is made. */
-	if (set(s->fd, PACKET_VERSION, TPACKET_V2) < 0 || set(s->fd, PACKET_VNET_HDR, 1) < 0 ||
-	    set(s->fd, PACKET_COPY_THRESH, 1) < 0 || set(s->fd, PACKET_AUXDATA, 1) < 0 ||
-	    set(s->fd, PACKET_IGNORE_OUTGOING, 1) < 0 || set(s->fd, PACKET_QDISC_BYPASS, 1) < 0 ||
+	/* The order matters: the ring's frames are laid out for version and virtio-net header when it is made. */
+	if (set(s->fd, PACKET_VERSION, TPACKET_V2) < 0 || set(s->fd, PACKET_COPY_THRESH, 1) < 0 ||
+	    set(s->fd, PACKET_AUXDATA, 1) < 0 || set(s->fd, PACKET_IGNORE_OUTGOING, 1) < 0 ||
 	    setsockopt(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0 ||
-	    setsockopt(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0 ||
 	    setsockopt(s->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof req) < 0)
 		return -errno;
 	s->ring = mmap(NULL, FRAMES * FRAME_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, s->fd, 0);
@@ -77,24 +85,46 @@ static struct packet_batch *make_batch(void)
 	return b;
 }
 
-int packet_open(struct packet_socket **socket_, struct error *e)
+static int open_socket(struct packet_socket **socket_, struct xsk *xsk, bool receives, struct error *e)
 {
 	struct packet_socket *s = calloc(1, sizeof *s);
 	int r;
 
-	if (!s)
+	if (!s) {
+		if (xsk)
+			xsk_close(xsk);
 		return fail(e, ENOMEM, "packet socket");
+	}
 	s->batch = make_batch();
 	/* Protocol 0: nothing comes in before packet_bind. */
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	s->xsk = xsk_open();
-	r = s->fd < 0 ? -errno : !s->batch ? -ENOMEM : set_up(s);
+	s->xsk = xsk;
+	r = s->fd < 0 ? -errno : !s->batch ? -ENOMEM : set_up_to_send(s);
+	if (r == 0 && receives)
+		r = set_up_to_receive(s);
 	if (r < 0) {
 		packet_close(s);
 		return fail(e, -r, "cannot open a packet socket");
 	}
 	*socket_ = s;
 	return 0;
+}
+
+int packet_open(struct packet_socket **socket_, struct error *e)
+{
+	return open_socket(socket_, xsk_open(0), true, e);
+}
+
+int packet_open_sender(struct packet_socket **socket_, struct xsk *xsk, struct error *e)
+{
+	return open_socket(socket_, xsk, false, e);
+}
+
+int packet_bind_sender(struct packet_socket *s, int ifindex, struct error *e)
+{
+	const struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_ifindex = ifindex };
+
+	return bind(s->fd, (const struct sockaddr *)&ll, sizeof ll) < 0 ? fail(e, errno, "cannot bind a packet socket") : 0;
 }
 
 int packet_bind(struct packet_socket *s, int ifindex, bool promiscuous, struct error *e)

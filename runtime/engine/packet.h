@@ -21,7 +21,7 @@ struct xsk;
 
 struct packet_socket {
 	int fd;
-	u8 *ring;
+	u8 *ring;                       /* NULL: it only sends */
 	u32 head;                       /* of the ring: the frame that comes next */
 	struct packet_batch *batch;     /* what sendmmsg wants, set up once */
 	struct xsk *xsk;                /* NULL: there is none for this device */
@@ -45,6 +45,12 @@ int packet_get(struct packet_socket **socket, struct error *e);
 int packet_start_spares(struct error *e);
 void packet_stop_spares(void);
 int packet_bind(struct packet_socket *socket, int ifindex, bool promiscuous, struct error *e);
+/*
+ * For a port that receives in another way, by this AF_XDP socket: it is the packet socket's to close from now on, also where this fails,
+ * and the caller's to bind.
+ */
+int packet_open_sender(struct packet_socket **socket, struct xsk *xsk, struct error *e);
+int packet_bind_sender(struct packet_socket *socket, int ifindex, struct error *e);
 /* Takes tens of milliseconds. */
 void packet_close(struct packet_socket *socket);
 
