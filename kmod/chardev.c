@@ -69,7 +69,7 @@ static int check_register(const struct europa_register *reg, struct report *repo
 
 static int check_attach(const struct europa_attach *a, struct report *report)
 {
-	if (a->kind > EUROPA_PORT_NONE)
+	if (a->kind > EUROPA_PORT_XDP)
 		return fail(report, EINVAL, "attach: port kind %u is not known", a->kind);
 	if (!TERMINATED(a->device) || !TERMINATED(a->peer) || !TERMINATED(a->rule))
 		return fail(report, EINVAL, "attach: a text is not terminated");

@@ -72,6 +72,7 @@ int port_attach(struct member *m, struct europa_attach *attach, struct report *r
 
 	switch (attach->kind) {
 	case EUROPA_PORT_DEVICE:
+	case EUROPA_PORT_XDP:           /* says how a socket is to receive, and here is none */
 		return port_device_open(m, attach, report);
 	case EUROPA_PORT_SHARED:
 		return port_shared_open(m, attach, report);

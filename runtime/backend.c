@@ -339,6 +339,7 @@ static int describe_port(const struct vr_vnic *vnic, const char *device, struct 
 
 	switch (vnic->kind) {
 	case EUROPA_PORT_DEVICE:
+	case EUROPA_PORT_XDP:
 		return copy_text(attach->device, sizeof attach->device, device, "device", e);
 	case EUROPA_PORT_SHARED:
 		r = copy_text(attach->device, sizeof attach->device, vnic->target, "device", e);

@@ -284,7 +284,7 @@ static void unregister(struct container *c)
 	c->registered = false;
 }
 
-/* As it was typed. */
+/* As it was typed; NULL: the vNIC has a device of its own. */
 static char *describe_link(const struct vr_vnic *vnic)
 {
 	const char *target = vnic->target ? vnic->target : "", *rule = vnic->rule ? vnic->rule : "";
@@ -293,6 +293,7 @@ static char *describe_link(const struct vr_vnic *vnic)
 
 	switch (vnic->kind) {
 	case EUROPA_PORT_DEVICE:
+	case EUROPA_PORT_XDP:
 		return NULL;
 	case EUROPA_PORT_NONE:
 		return strdup("none");

@@ -50,7 +50,7 @@ const struct command_option run_options[] = {
 	{ OPTION_NAME, "name", "NAME", "name of the VR (default: the image's, with a number)", NULL },
 	LIMIT_OPTIONS,
 	{ OPTION_VNICS, "vnics", "N", "how many vNICs (default: what the image asks for)", NULL },
-	{ OPTION_LINK, "link", "N=WHAT[,RULE]", "vNIC N shares device WHAT by RULE; or VR:n, none, generator[:size=64]", NULL },
+	{ OPTION_LINK, "link", "N=WHAT[,RULE]", "vNIC N shares device WHAT by RULE; or VR:n, device:xdp, none, generator[:size=64]", NULL },
 	{ OPTION_MAC, "mac", "N=MAC", "MAC address of vNIC N", NULL },
 	{ OPTION_MTU, "mtu", "[N=]BYTES", "MTU of vNIC N, or of all (default 1500)", NULL },
 	{ OPTION_POOL, "pool", "SLOTS", "slots of the packet pool, from 2 (default 2048)", NULL },
@@ -222,6 +222,9 @@ static const char *link_expected(struct vr_vnic *vnic, char *what, struct error 
 	if (strcmp(what, "none") == 0) {
 		kind = EUROPA_PORT_NONE;
 		target = NULL;
+	} else if (strcmp(what, "device:xdp") == 0) {
+		kind = EUROPA_PORT_XDP;
+		target = NULL;
 	} else if (is_generator(what)) {
 		kind = EUROPA_PORT_GENERATOR;
 		target = what + strlen("generator");
@@ -235,7 +238,7 @@ static const char *link_expected(struct vr_vnic *vnic, char *what, struct error 
 	} else {
 		kind = EUROPA_PORT_SHARED;
 		if (!quantity_device_name(what))
-			return "a net device, VR:n, none or generator after the =";
+			return "a net device, VR:n, device:xdp, none or generator after the =";
 	}
 	if (rule && kind != EUROPA_PORT_SHARED)
 		return "no rule: rules are for net devices";

@@ -14,7 +14,7 @@
 
 static const char *const kinds[] = {
 	[EUROPA_PORT_DEVICE] = "device", [EUROPA_PORT_SHARED] = "shared", [EUROPA_PORT_VR] = "vr",
-	[EUROPA_PORT_GENERATOR] = "generator", [EUROPA_PORT_NONE] = "none",
+	[EUROPA_PORT_GENERATOR] = "generator", [EUROPA_PORT_NONE] = "none", [EUROPA_PORT_XDP] = "device:xdp",
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 

@@ -163,6 +163,7 @@ static port_open_fn *const open_port[] = {
 	[EUROPA_PORT_VR]        = port_link_open,
 	[EUROPA_PORT_GENERATOR] = port_generator_open,
 	[EUROPA_PORT_NONE]      = port_null_open,
+	[EUROPA_PORT_XDP]       = port_xdp_open,
 };
 
 static int serve_attach(struct server *s, struct member *m, const struct europa_attach *wanted, struct europa_reply *reply,

@@ -24,6 +24,7 @@
 #include "runtime/engine/log.h"
 #include "runtime/engine/member.h"
 #include "runtime/engine/netlink.h"
+#include "runtime/engine/offload.h"
 #include "runtime/engine/port.h"
 
 #define CLAIM_MS       10000    /* a VR whose switch was killed comes back within this */
@@ -262,17 +263,18 @@ static void remove_by_name(struct devices *d, const char *name)
 	netlink_send(d->requests, bytes, h->nlmsg_len, 1);
 }
 
-/* One batch. */
-static int create(struct devices *d, const struct member *m, const struct europa_attach *a, struct link_info *link)
+/* Whose the pair is comes last: one that was left half made is nobody's. */
+static int create(struct devices *d, const struct member *m, const struct europa_attach *a, struct link_info *link, struct error *e)
 {
 	char bytes[NETLINK_BYTES], name[IFNAMSIZ];
-	size_t size;
 	int r;
 
 	snprintf(name, sizeof name, "p%u", d->next_number++);
-	size = put_pair(bytes, m, a, name, d->netns)->nlmsg_len;
-	size += put_owner(bytes + size, m, a, name)->nlmsg_len;
-	r = netlink_send(d->requests, bytes, size, 2);
+	r = netlink_send(d->requests, bytes, put_pair(bytes, m, a, name, d->netns)->nlmsg_len, 1);
+	if (r == 0 && a->kind == EUROPA_PORT_XDP)
+		r = offload_end(m->netns, d->netns, a->device, e);
+	if (r == 0)
+		r = netlink_send(d->requests, bytes, put_owner(bytes, m, a, name)->nlmsg_len, 1);
 	if (r == 0)
 		r = link_get(d->requests, 0, name, link);
 	if (r < 0)
@@ -314,7 +316,7 @@ int device_create(struct devices *d, const struct member *m, struct europa_attac
 		device_remove(d, left);
 
 	do
-		r = create(d, m, a, &link);
+		r = create(d, m, a, &link, e);
 	while (r == -EEXIST && !wanted && name_device(m->name, a->vnic, ++turn, a->device));
 	if (r == -EEXIST)
 		return fail(e, EEXIST, "cannot make device \"%s\" for vNIC %u", a->device, a->vnic);

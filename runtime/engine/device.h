@@ -28,7 +28,8 @@ void devices_close(struct engine *engine, const char *run_dir);
 
 /*
  * The pair for a vNIC: the one that an earlier switch left, where the VR is being adopted, or a new one. *ifindex
- * is the switch's end; names, addresses and MTU that `attach` leaves open are filled in. *up: carrier.
+ * is the switch's end; names, addresses and MTU that `attach` leaves open are filled in. *up: carrier. Of kind XDP: what comes from the user's
+ * end has its checksums and tags in the frame (offload.h).
  */
 int device_create(struct devices *devices, const struct member *member, struct europa_attach *attach, int *ifindex, bool *up,
 		  struct error *e);

@@ -76,6 +76,6 @@ void port_set_up(struct port *port, bool up);
  */
 typedef int port_open_fn(struct engine *engine, struct member *member, struct europa_attach *attach,
 			 struct port **port, struct error *e);
-port_open_fn port_device_open, port_shared_open, port_link_open, port_generator_open, port_null_open;
+port_open_fn port_device_open, port_xdp_open, port_shared_open, port_link_open, port_generator_open, port_null_open;
 
 #endif

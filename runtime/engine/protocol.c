@@ -83,7 +83,7 @@ static int check_attach(const struct europa_attach *a, struct error *e)
 {
 	if (a->vnic >= EUROPA_MAX_VNICS)
 		return refuse(e, "attach: there is no vNIC %u", a->vnic);
-	if (a->kind > EUROPA_PORT_NONE)
+	if (a->kind > EUROPA_PORT_XDP)
 		return refuse(e, "attach: port kind %u is not known", a->kind);
 	if (!TERMINATED(a->device) || !TERMINATED(a->peer) || !TERMINATED(a->rule))
 		return refuse(e, "attach: a text is not terminated");

@@ -575,6 +575,10 @@ def b(europa):
     return europa.host("b")
 
 
+# Options for two vNICs with devices of their own, from which europad receives by XDP. To the module that is the same as without.
+BY_XDP = ["--link", "0=device:xdp", "--link", "1=device:xdp"]
+
+
 class Routed:
     """Two hosts and ipfwd between them:  a 10.0.0.2 --- 10.0.0.1 ipfwd 10.0.1.1 --- 10.0.1.2 b"""
 

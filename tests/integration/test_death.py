@@ -11,7 +11,7 @@ import signal
 import time
 
 import pytest
-from conftest import BUILD, IMAGES, SWITCH, VR, Routed, process_alive, process_name, wait_for
+from conftest import BUILD, BY_XDP, IMAGES, SWITCH, VR, Routed, process_alive, process_name, wait_for
 
 
 class Load:
@@ -124,8 +124,10 @@ def test_a_switch_that_had_no_vr_for_a_while_is_taken_over_as_well(europa):
     assert json.loads(europa.home.ip("-j", "link", "show", vr.device(0)).stdout)[0]["ifindex"] == device["ifindex"]
 
 
-def test_the_switch_killed_under_load_comes_back(routed):
+@pytest.mark.parametrize("links", [[]] if SWITCH == "kmod" else [[], BY_XDP])
+def test_the_switch_killed_under_load_comes_back(europa, a, b, links):
     """kill -9 of europad, or the module replaced: the VR lives, the next switch takes it over, traffic resumes, every slot is there."""
+    routed = Routed(europa, a, b, *links)
     vr, load = routed.vr, flood(routed)
     try:
         for turn in range(5):

@@ -11,7 +11,7 @@ import struct
 
 import pytest
 
-from conftest import BUILD, SWITCH, Routed, process_name, wait_for
+from conftest import BUILD, BY_XDP, SWITCH, Routed, process_name, wait_for
 
 STREAM = BUILD / "tests" / "tcpstream"
 MEGABYTES = 1 << 20
@@ -151,8 +151,10 @@ def numbered(wire, count):
 
 
 @pytest.mark.skipif(SWITCH == "kmod", reason="the module has no queue in front of the VR")
-def test_what_comes_while_a_vr_is_stopped_waits_for_it(routed):
+@pytest.mark.parametrize("links", [[], BY_XDP])
+def test_what_comes_while_a_vr_is_stopped_waits_for_it(europa, a, b, links):
     """Up to what the device's queue holds alone, should europad wait for a CPU as well; what it can't is counted while the VR is still stopped."""
+    routed = Routed(europa, a, b, *links)
     wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
     wire = routed.europa.wire(routed.b, routed.right)
     send = ("--device", routed.left, "--to", routed.vr.state()["vnics"][0]["mac"], "--dst", "10.0.1.2", "--rate", 10000, "--sequence")

@@ -8,7 +8,8 @@
  * MODE is what the data plane does with what it receives: `forward` from an even vNIC to the next odd one and
  * back, `echo` out of where it came in, `hold` it for ever, `drop` it, `mute`: drops it when the switch sleeps, and
  * doesn't kick, `none`: never looks, `flood`: sends frames of its own out of vNIC 0 as fast as it can. PORT is one
- * vNIC: device[=NAME], shared=DEVICE[,RULE], vr=NAME:N, generator=ARGS, none.
+ * vNIC: device[=NAME], xdp[=NAME], shared=DEVICE[,RULE], vr=NAME:N, generator=ARGS,
+ * none.
  *
  * Prints "ready", then obeys lines on standard input, each with one line of answer:
  *	attach N PORT, detach N, quiesce 0|1|2, census, stats N, mac N, stop, cont, kill (the data plane), quit,
@@ -172,9 +173,11 @@ static void data_plane(struct driver *d)
 
 /* ---- ports ---- */
 
+#define KINDS 6
+
 static int parse_port(struct driver *d, unsigned n, char *text)
 {
-	static const char *const kinds[] = { "device", "shared", "vr", "generator", "none" };
+	static const char *const kinds[] = { "device", "shared", "vr", "generator", "none", "xdp" };
 	struct vr_vnic *v = &d->vnic[n];
 	char *arg = strchr(text, '='), *comma;
 	unsigned kind;
@@ -183,10 +186,10 @@ static int parse_port(struct driver *d, unsigned n, char *text)
 	d->device[n][0] = '\0';
 	if (arg)
 		*arg++ = '\0';
-	for (kind = 0; kind < 5 && strcmp(kinds[kind], text); kind++)
+	for (kind = 0; kind < KINDS && strcmp(kinds[kind], text); kind++)
 		;
 	v->kind = kind;
-	if (kind == EUROPA_PORT_DEVICE && arg)
+	if ((kind == EUROPA_PORT_DEVICE || kind == EUROPA_PORT_XDP) && arg)
 		snprintf(d->device[n], sizeof d->device[n], "%s", arg);
 	else
 		v->target = arg ? strdup(arg) : NULL;
@@ -195,7 +198,7 @@ static int parse_port(struct driver *d, unsigned n, char *text)
 		*comma = '\0';
 		v->rule = comma + 1;
 	}
-	return kind < 5 ? 0 : -EINVAL;
+	return kind < KINDS ? 0 : -EINVAL;
 }
 
 static int attach(struct driver *d, unsigned n, struct error *e)

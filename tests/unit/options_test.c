@@ -117,7 +117,8 @@ static void vnics_are_linked(void **state)
 {
 	struct vr_spec s;
 
-	take("--vnics 6 --link 0=eth1 --link 1=eth1,vlan~5 --link 2=left:3 --link 3=none --link 4=generator:size=64 --link 5=eth0,filter~ip~and~(tcp,udp) @", &s);
+	take("--vnics 7 --link 0=eth1 --link 1=eth1,vlan~5 --link 2=left:3 --link 3=none --link 4=generator:size=64 "
+	     "--link 5=eth0,filter~ip~and~(tcp,udp) --link 6=device:xdp @", &s);
 	assert_int_equal(s.vnic[0].kind, EUROPA_PORT_SHARED);
 	assert_string_equal(s.vnic[0].target, "eth1");
 	assert_null(s.vnic[0].rule);
@@ -130,6 +131,8 @@ static void vnics_are_linked(void **state)
 	assert_int_equal(s.vnic[4].kind, EUROPA_PORT_GENERATOR);
 	assert_string_equal(s.vnic[4].target, "size=64");
 	assert_string_equal(s.vnic[5].rule, "filter ip and (tcp,udp)");
+	assert_int_equal(s.vnic[6].kind, EUROPA_PORT_XDP);
+	assert_null(s.vnic[6].target);
 	spec_release(&s);
 }
 
@@ -298,6 +301,8 @@ static void bad_values_are_refused_in_one_line(void **state)
 		{ "--link 0=eth0,ip~300.0.0.0/8 @", "expected ip and a prefix" },
 		{ "--link 0=none,mac @", "expected no rule" },
 		{ "--link 0=left:1,mac @", "expected no rule" },
+		{ "--link 0=device:xdp,mac @", "expected no rule" },
+		{ "--link 0=device:raw @", "expected a VR's name and one of its vNICs" },
 		{ "--link 0=left:32 @", "expected a VR's name and one of its vNICs" },
 		{ "--link 0=:0 @", "expected a VR's name" },
 		{ "--link 0=generator:size=1 @", "expected generator, or generator:size=" },

@@ -210,7 +210,7 @@ static void what_cannot_be_attached_is_refused_by_name(void **state)
 	} while (0)
 
 	REFUSED(in.attach.vnic = EUROPA_MAX_VNICS, "32");
-	REFUSED(in.attach.kind = EUROPA_PORT_NONE + 1, "5");
+	REFUSED(in.attach.kind = EUROPA_PORT_XDP + 1, "6");
 	REFUSED(in.attach.mtu = 67, "67");
 	REFUSED(in.attach.mac[0] = 1, "group address");
 	REFUSED(strcpy(in.attach.device, "a/b"), "a/b");

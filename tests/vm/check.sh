@@ -64,7 +64,7 @@ fi
 
 # What the emulation can't judge: time, and a hundred turns of what takes minutes once; and what has nothing to do with the switch.
 but="not hundred and not no_pool_of and not bad_statements and not within_a_second"
-all=(tests/integration/test_{module,crowd,hostile,switch,sharing,death,l2switch,tcp,ipfwd,pool,quota,criu}.py
+all=(tests/integration/test_{module,crowd,hostile,switch,sharing,death,l2switch,tcp,ipfwd,xdp,pool,quota,criu}.py
 	tests/integration/test_checkpoint.py::test_{a_router_is_the_same_in_every_generation,packets_in_flight_are_forwarded_once}
 	tests/integration/test_checkpoint.py::test_{packets_in_flight_arrive_in_order,established_tcp_survives,from_one_switch_to_the_other_and_back}
 	tests/integration/test_checkpoint.py::test_{an_overloaded_vr,a_frozen_vr_is_refused,a_data_plane_that_does_not_answer,the_vr_ends_meanwhile})
@@ -74,6 +74,7 @@ some=(tests/integration/test_{module,hostile,switch,sharing,death}.py
 	tests/integration/test_l2switch.py::test_{learns_where_a_station_is,broadcast_and_multicast_go_to_every_other_port}
 	tests/integration/test_tcp.py::test_{super_packets_pass_in_one_piece,a_wrong_checksum_stays_wrong}
 	tests/integration/test_ipfwd.py::test_{pings_of_every_size_pass_in_one_piece_or_several,too_big_without_df_is_fragmented}
+	tests/integration/test_xdp.py::test_pings_of_every_size_pass_in_one_piece_or_several
 	tests/integration/test_pool.py::test_{a_full_pool_is_counted_and_recovers,thirty_two_vnics}
 	tests/integration/test_checkpoint.py::test_packets_in_flight_{are_forwarded_once,arrive_in_order}
 	"$criu"

@@ -374,6 +374,11 @@ enum europa_port_kind {
 	EUROPA_PORT_VR        = 2,     /* another VR's vNIC, which must ask for this one too (either order) */
 	EUROPA_PORT_GENERATOR = 3,     /* makes frames as fast as they are taken and swallows what comes back; to measure */
 	EUROPA_PORT_NONE      = 4,     /* nothing: everything sent is counted as TX_DOWN */
+	/*
+	 * DEVICE, for many small packets: a switch that receives by a socket takes the frames by XDP, before the kernel makes an
+	 * sk_buff of each, and without offloads. To a switch without sockets (EuropaKM) it is DEVICE.
+	 */
+	EUROPA_PORT_XDP       = 5,
 };
 
 /*
@@ -395,7 +400,7 @@ struct europa_attach {             /* in: all but mac/device where zero; out: ma
 	__u32 kind;                /* enum europa_port_kind */
 	__u16 mtu;
 	__u8  mac[6];
-	char  device[16];          /* DEVICE: name wanted; SHARED: existing device; VR: unused */
+	char  device[16];          /* DEVICE, XDP: name wanted; SHARED: existing device; VR: unused */
 	char  peer[64];            /* VR: the other VR's name; GENERATOR: arguments, "size=64" */
 	__u32 peer_vnic;           /* VR */
 	char  rule[512];           /* SHARED: text, "" is "mac"; see europa-run(1) for the grammar */
