@@ -512,6 +512,16 @@ class EuropaRouter(Path3):
             os.sched_setaffinity(pid, set(range(os.cpu_count())))
 
 
+class EuropaXdpRouter(EuropaRouter):
+    """The same, which takes its frames before there is an sk_buff, as testpmd over AF_XDP does; at the same price, for who sends to it."""
+    title = f"ipfwd on {SWITCH}, received by XDP"
+
+    def __init__(self, letter="d"):
+        if ON_MODULE:
+            raise RuntimeError("the module receives by no socket")
+        super().__init__("--link", "0=device:xdp", "--link", "1=device:xdp", letter=letter)
+
+
 ROUTERS = [EuropaRouter, SocketRouter, KernelRouter]
 
 
