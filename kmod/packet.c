@@ -44,7 +44,10 @@ static u32 meta_from_vlan(struct europa_slot *meta, const struct sk_buff *skb)
 	return VLAN_HLEN;
 }
 
-/* Both sides count in the frame's first byte, and both use the numbers of virtio-net. `tag`: bytes that the slot's frame lacks. */
+/*
+ * Both sides count in the frame's first byte, and both use the numbers of virtio-net. `tag`: bytes that the slot's frame lacks. false:
+ * nothing that a slot can say, or nothing that the VR could send on.
+ */
 static noinline bool meta_from_offload(struct europa_slot *meta, const struct sk_buff *skb, u32 tag)
 {
 	struct virtio_net_hdr offload;
@@ -52,8 +55,12 @@ static noinline bool meta_from_offload(struct europa_slot *meta, const struct sk
 	if (virtio_net_hdr_from_skb(skb, &offload, true, true, 0) < 0)
 		return false;
 	if (offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+		u32 start = le16_to_cpu((__force __le16)offload.csum_start);
+
+		if (start < ETH_HLEN + tag)
+			return false;
 		meta->flags |= EUROPA_SLOT_NEEDS_CSUM;
-		meta->csum_start = le16_to_cpu((__force __le16)offload.csum_start) - tag;
+		meta->csum_start = start - tag;
 		meta->csum_offset = le16_to_cpu((__force __le16)offload.csum_offset);
 	} else if (offload.flags & VIRTIO_NET_HDR_F_DATA_VALID) {
 		meta->flags |= EUROPA_SLOT_CSUM_VALID;
@@ -63,10 +70,10 @@ static noinline bool meta_from_offload(struct europa_slot *meta, const struct sk
 		meta->gso_size = le16_to_cpu((__force __le16)offload.gso_size);
 		meta->hdr_len = le16_to_cpu((__force __le16)offload.hdr_len) - tag;
 	}
-	return true;
+	return check_offload(meta);
 }
 
-/* *tag: as meta_from_vlan has it. false: nothing that a slot can say. */
+/* *tag: as meta_from_vlan has it. false: malformed. */
 static bool meta_from_skb(struct europa_slot *meta, const struct sk_buff *skb, u32 *tag)
 {
 	if (unlikely(skb->len < ETH_HLEN || skb_headlen(skb) < ETH_HLEN))
@@ -121,7 +128,7 @@ bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush)
 		fetch_free_slots(m, meta.len);
 		slot = rx_slot(vr, port->vnic, meta.len);
 	} else {
-		vr_drop(vr, port->vnic, EUROPA_DROP_RX_TOO_LONG, 1);
+		vr_drop(vr, port->vnic, EUROPA_DROP_RX_MALFORMED, 1);
 	}
 	if (likely(slot >= 0)) {
 		if (likely(copy_frame(skb, rx_data(vr, slot), meta.len, tag))) {
@@ -145,7 +152,7 @@ void packet_deliver_any(struct port *port, struct sk_buff *skb)
 	/* A partial checksum that isn't the Internet's, SCTP's for example, can't be said to be one in a slot. */
 	if (unlikely(skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_is_sctp(skb)) &&
 	    skb_csum_hwoffload_help(skb, PACKET_FEATURES) < 0) {
-		port_drop(port, EUROPA_DROP_RX_TOO_LONG, 1);
+		port_drop(port, EUROPA_DROP_RX_MALFORMED, 1);
 		return;
 	}
 	if (likely(!netif_needs_gso(skb, PACKET_FEATURES))) {
@@ -154,7 +161,7 @@ void packet_deliver_any(struct port *port, struct sk_buff *skb)
 	}
 	segments = __skb_gso_segment(skb, PACKET_FEATURES, false);
 	if (IS_ERR(segments)) {
-		port_drop(port, EUROPA_DROP_RX_TOO_LONG, 1);
+		port_drop(port, EUROPA_DROP_RX_MALFORMED, 1);
 		return;
 	}
 	if (!segments)                  /* it only wanted its headers checked */

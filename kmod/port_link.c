@@ -29,7 +29,7 @@ static struct link *link_of(struct port *port)
 
 static bool copy_frame(struct vr *vr, unsigned int vnic, const struct tx_frame *frame, u32 now_us)
 {
-	struct europa_slot meta = frame->meta;
+	struct europa_slot meta = frame->meta;          /* checked when it was taken, which is good for the other VR too */
 	int slot = rx_slot(vr, vnic, meta.len);
 
 	if (slot < 0)

@@ -11,9 +11,6 @@
 #define TCP_CSUM_AT     16u
 #define UDP_CSUM_AT     6u
 
-/* Segments of 32 bytes from 64 KB: more than any kernel asks for, and few enough that cutting them holds up nobody else. */
-#define MAX_SEGMENTS    2048u
-
 /* Flags that ask for more than to send the bytes. */
 #define DEMANDS (EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN | EUROPA_SLOT_REPLICATE)
 
@@ -58,7 +55,14 @@ static bool gso_is_sane(const struct europa_slot *meta)
 	return (meta->flags & EUROPA_SLOT_NEEDS_CSUM) && meta->csum_offset == csum_at && meta->gso_size > 0 &&
 	       meta->hdr_len >= ETH_HEADER && meta->hdr_len <= meta->len &&
 	       meta->csum_start + l4_header <= meta->len &&
-	       meta->len - meta->csum_start - l4_header <= meta->gso_size * MAX_SEGMENTS;
+	       meta->len - meta->csum_start - l4_header <= meta->gso_size * EUROPA_MAX_SEGMENTS;
+}
+
+bool check_offload(const struct europa_slot *meta)
+{
+	if ((meta->flags & EUROPA_SLOT_NEEDS_CSUM) && !csum_is_sane(meta))
+		return false;
+	return meta->gso_type == EUROPA_GSO_NONE || gso_is_sane(meta);
 }
 
 static bool vlan_is_sane(const struct europa_slot *meta)
@@ -73,9 +77,7 @@ static bool ports_are_sane(const struct vr *vr, const struct europa_slot *meta)
 
 static enum europa_drop check_demands(const struct vr *vr, const struct europa_slot *meta)
 {
-	if ((meta->flags & EUROPA_SLOT_NEEDS_CSUM) && !csum_is_sane(meta))
-		return EUROPA_DROP_BAD_OFFLOAD;
-	if (meta->gso_type != EUROPA_GSO_NONE && !gso_is_sane(meta))
+	if (!check_offload(meta))
 		return EUROPA_DROP_BAD_OFFLOAD;
 	if ((meta->flags & EUROPA_SLOT_VLAN) && !vlan_is_sane(meta))
 		return EUROPA_DROP_BAD_OFFLOAD;

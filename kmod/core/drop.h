@@ -23,6 +23,7 @@ static const char *const europa_drop_names[EUROPA_DROPS] = {
 	[EUROPA_DROP_BAD_LENGTH]     = "bad_length",
 	[EUROPA_DROP_BAD_OFFLOAD]    = "bad_offload",
 	[EUROPA_DROP_BAD_PORTS]      = "bad_ports",
+	[EUROPA_DROP_RX_MALFORMED]   = "rx_malformed",
 };
 
 #endif

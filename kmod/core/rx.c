@@ -4,6 +4,7 @@
 
 /* Frames ahead of which the next slot's lines are fetched for writing: the VR had them last. */
 #define AHEAD 16
+#define ETH_HEADER 14u
 
 static int rx_dropped(struct vr *vr, u32 vnic, enum europa_drop cause)
 {
@@ -19,8 +20,11 @@ static int rx_no_room(struct vr *vr, u32 vnic, u32 room)
 	return -1;
 }
 
+/* What fits no slot. */
 static int rx_run(struct vr *vr, u32 vnic, u32 len)
 {
+	if (len < ETH_HEADER)
+		return rx_dropped(vr, vnic, EUROPA_DROP_RX_MALFORMED);
 	if (!vr->geo.nruns || len > vr->geo.slot_stride * vr->geo.run_slots - EUROPA_HEADROOM)
 		return rx_dropped(vr, vnic, EUROPA_DROP_RX_TOO_LONG);
 	if (!vr->nfree_runs)
@@ -49,7 +53,8 @@ int rx_slot(struct vr *vr, u32 vnic, u32 len)
 	if (unlikely(room != want))
 		return rx_no_room(vr, vnic, room);
 
-	if (unlikely(len > vr->geo.slot_stride - EUROPA_HEADROOM))
+	/* One comparison for both ends: what is too short wraps around. */
+	if (unlikely(len - ETH_HEADER > vr->geo.slot_stride - EUROPA_HEADROOM - ETH_HEADER))
 		return rx_run(vr, vnic, len);
 	if (unlikely(!vr->nfree_slots))
 		return rx_dropped(vr, vnic, EUROPA_DROP_RX_NO_SLOT);

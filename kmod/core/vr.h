@@ -110,7 +110,8 @@ static inline void vr_drop(struct vr *vr, u32 vnic, enum europa_drop cause, u32 
 /* ---- receive (rx.c): towards the VR ---- */
 
 /*
- * An EMPTY slot for a frame of `len` bytes, or -1 and the drop is counted. The slot is still the switch's; fill
+ * An EMPTY slot for a frame of `len` bytes, or -1 and the drop is counted. Where the frame has offloads, ask check_offload()
+ * first: what the VR couldn't send on it isn't given. The slot is still the switch's; fill
  * rx_data(vr, slot), which holds at least len bytes, and call rx_put, or rx_cancel, before the next rx_slot of this
  * vNIC.
  */
@@ -192,6 +193,11 @@ void vr_missed_kick(struct vr *vr);
 
 /* Reads the slot's metadata once into *meta and checks it for transmit. EUROPA_DROPS: good; else the cause. */
 enum europa_drop check_tx(const struct vr *vr, u32 slot, struct europa_slot *meta);
+/*
+ * Whether the checksum and the segments that the metadata asks for can be made of a frame of its length. The same for what comes in as for
+ * what goes out: else a VR that sends on what it was given would be charged for it.
+ */
+bool check_offload(const struct europa_slot *meta);
 /* Counts a violation; may quarantine the VR. vnic: EUROPA_MAX_VNICS for the free ring. */
 void vr_violation(struct vr *vr, u32 vnic, enum europa_drop cause, u32 n);
 

@@ -114,6 +114,9 @@ static bool keep(struct saving *s, uint32_t ring, uint32_t slot)
 	barrier();
 	if (!fits_slot(s->geo, slot, &entry.meta) || (is_tx(ring) && entry.meta.state != EUROPA_SLOT_PROCESSED))
 		return false;
+	/* The switch gave it no such frame, and the next one won't either. */
+	if (!is_tx(ring) && !check_offload(&entry.meta))
+		return false;
 	entry.meta.state = is_tx(ring) ? EUROPA_SLOT_PROCESSED : EUROPA_SLOT_FILLED;
 	s->seen[slot] = 1;
 	s->entries[s->kept++] = entry;
@@ -163,6 +166,8 @@ uint64_t packets_not_received(const uint8_t *statistics, const struct europa_geo
 	for (uint32_t n = 0; n < geo->nvnics; n++)
 		for (unsigned cause = EUROPA_DROP_RX_NO_SLOT; cause < EUROPA_DROP_TX_DOWN; cause++)
 			sum += READ_ONCE(vnics[n].drops[cause]);
+	for (uint32_t n = 0; n < geo->nvnics; n++)
+		sum += READ_ONCE(vnics[n].drops[EUROPA_DROP_RX_MALFORMED]);
 	return sum;
 }
 

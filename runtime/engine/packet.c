@@ -382,6 +382,11 @@ static void deliver_queued(struct packet_socket *s, const struct packet_frame *f
 		port_drop(port, EUROPA_DROP_RX_TOO_LONG, 1);
 		return;
 	}
+	if (!port_may_deliver(&meta)) {
+		rx_cancel(vr, slot);
+		port_drop(port, EUROPA_DROP_RX_MALFORMED, 1);
+		return;
+	}
 	meta.tstamp_us = frame->meta.tstamp_us;
 	rx_put(vr, port->vnic, slot, &meta);
 	port->member->dirty |= 1u << port->vnic;

@@ -7,8 +7,13 @@
 void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *meta)
 {
 	struct vr *vr = &port->member->vr;
-	int slot = rx_slot(vr, port->vnic, meta->len);
+	int slot;
 
+	if (unlikely(!port_may_deliver(meta))) {
+		port_drop(port, EUROPA_DROP_RX_MALFORMED, 1);
+		return;
+	}
+	slot = rx_slot(vr, port->vnic, meta->len);
 	if (slot < 0)
 		return;
 	memcpy(rx_data(vr, slot), frame, meta->len);

@@ -56,6 +56,12 @@ static inline void port_drop(const struct port *port, enum europa_drop cause, u3
 	vr_drop(&port->member->vr, port->vnic, cause, n);
 }
 
+/* Whatever somebody outside wants done to a frame must be what a VR may want done to it. */
+static inline bool port_may_deliver(const struct europa_slot *meta)
+{
+	return likely(!(meta->flags & EUROPA_SLOT_NEEDS_CSUM) && meta->gso_type == EUROPA_GSO_NONE) || check_offload(meta);
+}
+
 /* One frame to the VR behind the port, if it takes it. It is published at the end of the turn (member_flush). */
 void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *meta);
 /*

@@ -34,7 +34,7 @@ static void link_send(struct port *port, const struct tx_frame *const *frames, u
 	u32 i, lost = 0;
 
 	for (i = 0; i < n; i++) {
-		struct europa_slot meta = frames[i]->meta;
+		struct europa_slot meta = frames[i]->meta;      /* checked when it was taken, which is good for the other VR too */
 		int slot = rx_slot(vr, other->port.vnic, meta.len);
 
 		if (slot < 0) {

@@ -128,7 +128,7 @@ static u64 violations_by_cause(const struct vr *vr)
 	u64 sum = 0;
 	u32 cause, vnic;
 
-	for (cause = EUROPA_DROP_FIRST_VIOLATION; cause < EUROPA_DROPS; cause++) {
+	for (cause = EUROPA_DROP_FIRST_VIOLATION; cause <= EUROPA_DROP_LAST_VIOLATION; cause++) {
 		sum += vr->stats->drops[cause];
 		for (vnic = 0; vnic < vr->geo.nvnics; vnic++)
 			sum += vr->vnic_stats[vnic].drops[cause];

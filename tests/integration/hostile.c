@@ -5,11 +5,14 @@
  * pool under the switch. Between floods of pure noise it plays nearly by the rules, with plausible values that are wrong in one
  * place, because noise alone is refused at the first check.
  *
- *	hostile [SEED [offloads]]
+ *	hostile [SEED [offloads | padding MAC]]
  *
  * With `offloads` it sends frames that pass every check of the switch, from slots that are its own, and are a burden to whoever gets
  * them: partial checksums and segmentation anywhere in headers that are garbage, while its own mapping of the pool moves about and a child
  * rewrites it all, plays with the pages, tearing holes into them, and with the pipe that the switch reads.
+ *
+ * With `padding` it sends to the neighbour that has the MAC address what passes every check too, and asks for what can't be done once the
+ * neighbour, or the switch on the way to it, has taken something off the frame: a checksum that is in the padding, or begins in a VLAN tag.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -370,6 +373,59 @@ static int burden(void)
 	}
 }
 
+/* ---- frames that others would be charged for ---- */
+
+/* An IPv4 packet of nothing but its header, from 10.0.0.9 to 10.0.1.2, in a frame of 64 bytes. */
+static void write_empty_packet(volatile uint8_t *frame, const uint8_t *mac, bool tagged)
+{
+	static const uint8_t source[6] = { 0x02, 0, 0, 0, 0, 9 }, tag[4] = { 0x81, 0x00, 0x00, 0x05 };
+	static const uint8_t packet[] = { 0x08, 0x00, 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0x65, 0xcf, 10, 0, 0, 9, 10, 0, 1, 2 };
+	volatile uint8_t *at = frame + 12;
+	unsigned i;
+
+	for (i = 0; i < 64; i++)
+		frame[i] = i < 6 ? mac[i] : i < 12 ? source[i - 6] : 0;
+	for (i = 0; tagged && i < sizeof tag; i++)
+		*at++ = tag[i];
+	for (i = 0; i < sizeof packet; i++)
+		*at++ = packet[i];
+}
+
+static void send_for_the_padding(const uint8_t *mac, bool tagged)
+{
+	volatile struct europa_line *ours = line(EUROPA_RING_TX(0));
+	int64_t slot = take_slot();
+	uint32_t at = ours->index;
+
+	if (slot < 0)
+		return;
+	write_empty_packet(pool + off.pool_slots + (uint64_t)slot * geo.slot_stride + EUROPA_HEADROOM, mac, tagged);
+	*(struct europa_slot *)meta((uint32_t)slot) = (struct europa_slot){
+		.state = EUROPA_SLOT_PROCESSED, .flags = EUROPA_SLOT_NEEDS_CSUM, .offset = EUROPA_HEADROOM, .len = 64,
+		.csum_start = tagged ? 14 : 34, .csum_offset = 6,
+	};
+	entries(0)[at & (geo.ring_size - 1)] = (uint32_t)slot;
+	__atomic_store_n(&ours->index, at + 1, __ATOMIC_RELEASE);
+}
+
+static int charge(const char *text)
+{
+	const struct timespec moment = { .tv_nsec = 2000000 };
+	uint8_t mac[6];
+	uint64_t turn;
+
+	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) != 6)
+		return 1;
+	for (turn = 0;; turn++) {
+		send_for_the_padding(mac, turn % 2);
+		if (turn % 16)
+			continue;
+		if (write(KICK, "!", 1) < 0 && errno != EAGAIN)
+			return 2;
+		nanosleep(&moment, NULL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct stat st;
@@ -390,6 +446,8 @@ int main(int argc, char **argv)
 		return 1;
 
 	try_the_forbidden();
+	if (argc > 3 && !strcmp(argv[2], "padding"))
+		return charge(argv[3]);
 	if (argc > 2)
 		return burden();
 	printf("hostile: at it\n");

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A VR that writes garbage wherever it can (hostile.c) beside one that minds its own business."""
+"""A VR that writes garbage wherever it can (hostile.c) beside one that minds its own business; and neighbours that lie about their frames."""
+import errno
 import struct
 
 import pytest
@@ -109,3 +110,76 @@ def test_frames_that_pass_the_checks_are_no_burden_to_others(europa, a, hostile_
     moved = bystander.stat()["vnics"][0]["rx_packets"]
     wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
     assert europa.switches() == switch
+
+
+# ---- what a VR gets, and would be charged for if it sent it on ----
+
+NEEDS_CSUM, DATA_VALID, TCPV4 = 1, 2, 1
+TAG = bytes.fromhex("81000005")
+
+
+def packet(mac, protocol, total, payload):
+    """From 10.0.0.2 to 10.0.1.2; `total` is what its header says of its length."""
+    from scapy.layers.inet import IP
+    return bytes.fromhex(mac.replace(":", "")) + bytes.fromhex("02000000000a0800") + bytes(
+        IP(src="10.0.0.2", dst="10.0.1.2", proto=protocol, len=total)) + payload
+
+
+def lies(mac):
+    """Frames behind a packet socket's header: flags, gso_type, hdr_len, gso_size, csum_start, csum_offset."""
+    tcp = struct.pack(">HHIIBBHHH", 1, 2, 0, 0, 0x50, 0x10, 0, 0, 0)
+    short = packet(mac, 17, 46, bytes(26))
+    some, many = (packet(mac, 6, 40 + n, tcp + bytes(n)) for n in (2000, 8 * 2049))
+    return {
+        "a checksum that begins in a tag": struct.pack("<BBHHHH", NEEDS_CSUM, 0, 0, 0, 14, 20) + short[:12] + TAG + short[12:],
+        "a checksum that begins in the addresses": struct.pack("<BBHHHH", NEEDS_CSUM, 0, 0, 0, 0, 40) + short,
+        "more segments than are cut": struct.pack("<BBHHHH", NEEDS_CSUM, TCPV4, 54, 8, 34, 16) + many,
+        "segments without a checksum": struct.pack("<BBHHHH", DATA_VALID, TCPV4, 54, 1448, 0, 0) + some,
+        "a checksum in the padding": struct.pack("<BBHHHH", NEEDS_CSUM, 0, 0, 0, 34, 6) + packet(mac, 17, 20, bytes(26)),
+    }
+
+
+def send_thousands(wire, lie):
+    """Kernels refuse some of it themselves, the newer the more."""
+    try:
+        for _ in range(2000):
+            wire.send(lie)
+    except OSError as error:
+        assert error.errno == errno.EINVAL
+
+
+@pytest.mark.parametrize("image", ["ipfwd", "nullfwd", "l2switch"])
+def test_a_neighbours_lies_are_not_charged_to_the_vr(europa, a, b, image):
+    routed = Routed(europa, a, b, *ROOMY, image=image)
+    mac = routed.vr.state()["vnics"][0]["mac"]
+    if image == "ipfwd":
+        wait_for(lambda: a.ping("10.0.1.2", 1), "pings to pass")
+    neighbour, good, right = europa.wire(a, routed.left, offloads=True), europa.wire(a, routed.left), europa.wire(b, routed.right)
+    for n, (lie, frame) in enumerate(lies(mac).items()):
+        send_thousands(neighbour, frame)
+        marker = packet(mac, 17, 46, struct.pack(">HHHH", 9, 7000 + n, 26, 0) + bytes(18))
+        good.send(marker)
+        assert any(raw[34:38] == marker[34:38] for raw in right.frames()), f"no good frame after {lie}"
+        stat = routed.vr.stat()
+        assert stat["switch"]["violations"] == 0 and stat["switch"]["status"] != "quarantined", (lie, stat)
+    assert routed.vr.stat()["vnics"][0]["drops"]["rx_malformed"] > 0
+
+
+def test_a_vrs_lies_are_not_charged_to_its_neighbour(europa, a, b, hostile_image):
+    """Both are on one NIC. What the neighbour cuts off, and what the switch does, is where the checksum was to be."""
+    europa.own = frozenset(["nic"])
+    europa.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", a.name)
+    europa.home.ip("link", "set", "nic", "up")
+    a.ip("link", "set", "wire", "up")
+    a.ip("address", "add", "10.0.0.2/24", "dev", "wire")
+    a.ip("route", "add", "default", "via", "10.0.0.1")
+    innocent = europa.start("ipfwd", "--vnics", 2, "--link", "0=nic", *ROOMY)
+    innocent.join(1, b, "10.0.1.2/24", "10.0.1.1")
+    wait_for(lambda: a.ping("10.0.1.2", 1), "pings to pass")
+    hostile = europa.start(hostile_image, "--vnics", 1, "--cpu", "30%", "--link", "0=nic",
+                           args=[1, "padding", innocent.state()["vnics"][0]["mac"]])
+    wait_for(lambda: hostile.stat()["vnics"][0]["tx_packets"] > 5000, "thousands of lies")
+    wait_for(lambda: a.ping("10.0.1.2", 1), "pings to pass beside them")
+    for vr in (innocent, hostile):
+        assert vr.stat()["switch"]["violations"] == 0
+    assert innocent.stat()["vnics"][0]["rx_packets"] > 2000

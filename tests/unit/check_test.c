@@ -65,6 +65,9 @@ static const struct claim claims[] = {
 	{ "checksum half outside", OFFLOAD, SLOT, .meta.len = 60, .meta.flags = CSUM, .meta.csum_start = 34, .meta.csum_offset = 25 },
 	{ "checksum far outside", OFFLOAD, SLOT, .meta.len = 60, .meta.flags = CSUM, .meta.csum_start = 65535, .meta.csum_offset = 65535 },
 	{ "checksum of the Ethernet header", OFFLOAD, SLOT, .meta.len = 60, .meta.flags = CSUM, .meta.csum_start = 13 },
+	{ "checksum from a tag that was taken out", OFFLOAD, SLOT, .meta.len = 60, .meta.flags = CSUM, .meta.csum_start = 10, .meta.csum_offset = 6 },
+	{ "checksum from the first byte", OFFLOAD, SLOT, .meta.len = 60, .meta.flags = CSUM, .meta.csum_start = 0, .meta.csum_offset = 40 },
+	{ "checksum in what was cut off", OFFLOAD, SLOT, .meta.len = 34, .meta.flags = CSUM, .meta.csum_start = 34, .meta.csum_offset = 16 },
 	{ "checksum right behind it", GOOD, SLOT, .meta.len = 60, .meta.flags = CSUM, .meta.csum_start = 14 },
 
 	{ "TCP over IPv4", GOOD, LARGE, .meta.len = 65549, .meta.flags = CSUM, TCP4 },
@@ -83,6 +86,7 @@ static const struct claim claims[] = {
 	{ "segments of nothing", OFFLOAD, LARGE, .meta.len = 9000, .meta.flags = CSUM, TCP4, .meta.gso_size = 0 },
 	{ "as many segments as can be", GOOD, LARGE, .meta.len = 54 + 2048 * 31, .meta.flags = CSUM, TCP4, .meta.gso_size = 31 },
 	{ "one segment more", OFFLOAD, LARGE, .meta.len = 54 + 2048 * 31 + 1, .meta.flags = CSUM, TCP4, .meta.gso_size = 31 },
+	{ "segments of 8 bytes of a super-packet", OFFLOAD, LARGE, .meta.len = 65549, .meta.flags = CSUM, TCP4, .meta.gso_size = 8 },
 	{ "segments of one byte", OFFLOAD, LARGE, .meta.len = 9000, .meta.flags = CSUM, UDP4, .meta.gso_size = 1 },
 	{ "TCP summed where UDP is", OFFLOAD, LARGE, .meta.len = 9000, .meta.flags = CSUM, TCP4, .meta.csum_offset = 6 },
 	{ "UDP summed where TCP is", OFFLOAD, LARGE, .meta.len = 9000, .meta.flags = CSUM, UDP4, .meta.csum_offset = 16 },
@@ -123,6 +127,21 @@ static void each_claim_gets_its_verdict(void **state)
 		assert_memory_equal(&meta, &claim->meta, sizeof(meta));
 	}
 	bed_free(&bed);
+}
+
+/* Of what comes in only the offloads are others' word; the terms are the same. */
+static void what_comes_in_is_held_to_the_same_terms(void **state)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+		const struct claim *claim = &claims[i];
+
+		if ((claim->verdict != GOOD && claim->verdict != OFFLOAD) || claim->meta.flags & EUROPA_SLOT_VLAN)
+			continue;
+		if (check_offload(&claim->meta) != (claim->verdict == GOOD))
+			fail_msg("%s: %s", claim->name, claim->verdict == GOOD ? "refused" : "taken");
+	}
 }
 
 static void with_32_vnics_each_bit_is_a_port(void **state)
@@ -184,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_claim_gets_its_verdict),
+		cmocka_unit_test(what_comes_in_is_held_to_the_same_terms),
 		cmocka_unit_test(with_32_vnics_each_bit_is_a_port),
 		cmocka_unit_test(violations_are_tolerated_up_to_a_number),
 		cmocka_unit_test(good_frames_earn_violations_back),

@@ -459,6 +459,29 @@ static void what_a_vr_lies_about_is_not_saved(void **state)
 	bed_close(&b);
 }
 
+/* A switch gives no VR what it couldn't send on, and a checkpoint is no way around that. */
+static void what_no_switch_would_give_a_vr_is_not_saved(void **state)
+{
+	struct packets_count count;
+	struct europa_slot *metas;
+	struct bed b;
+	size_t size;
+	uint32_t waits;
+
+	fill(&b);
+	metas = (struct europa_slot *)(b.pool + b.off.pool_meta);
+	waits = ((uint32_t *)(b.control + b.off.control_rings + layout_ring(&b.region.geometry, EUROPA_RING_RX(0))))[1];
+	metas[waits].flags = EUROPA_SLOT_NEEDS_CSUM;
+	metas[waits].csum_start = 10;
+	vr_drop(&b.vr, 0, EUROPA_DROP_RX_MALFORMED, 3);
+	vr_drop(&b.vr, 1, EUROPA_DROP_RX_DOWN, 2);
+	free(save(&b, &size, &count));
+	assert_int_equal(count.rx, 1);
+	assert_int_equal(count.bad, 1);
+	assert_int_equal(count.not_received, 5);
+	bed_close(&b);
+}
+
 static void a_region_file_that_cannot_be_is_refused(void **state)
 {
 	struct packets_count count;
@@ -692,6 +715,7 @@ int main(void)
 		cmocka_unit_test(packets_come_back_in_order_and_once),
 		cmocka_unit_test(without_its_packets_a_checkpoint_leaves_statistics_alone),
 		cmocka_unit_test(what_a_vr_lies_about_is_not_saved),
+		cmocka_unit_test(what_no_switch_would_give_a_vr_is_not_saved),
 		cmocka_unit_test(a_region_file_that_cannot_be_is_refused),
 		cmocka_unit_test(a_file_that_was_changed_is_named),
 		cmocka_unit_test(a_state_that_cannot_be_is_refused),

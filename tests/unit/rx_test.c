@@ -72,6 +72,7 @@ static void the_length_decides_between_slot_run_and_nothing(void **state)
 	const struct { u32 len; bool fits, run; } cases[] = {
 		{ 14, true, false }, { 448, true, false }, { 449, true, true }, { 65549, true, true },
 		{ run, true, true }, { run + 1, false, false }, { 0xffffffff, false, false },
+		{ 13, false, false }, { 0, false, false },
 	};
 	size_t i;
 
@@ -86,6 +87,7 @@ static void the_length_decides_between_slot_run_and_nothing(void **state)
 		rx_cancel(&bed->vr, slot);
 	}
 	assert_int_equal(bed_dropped(bed, 0, EUROPA_DROP_RX_TOO_LONG), 2);
+	assert_int_equal(bed_dropped(bed, 0, EUROPA_DROP_RX_MALFORMED), 2);
 }
 
 static void without_runs_what_is_longer_than_a_slot_is_too_long(void **state)

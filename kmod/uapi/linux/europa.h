@@ -72,8 +72,17 @@
  * What the switch checks
  * ----------------------
  * Whatever it reads from the pool memfd may be anything and may change while it looks: it is read once, and the copy is
- * checked. Every way to be wrong has a counter (enum europa_drop, from EUROPA_DROP_BAD_RING on) and costs the VR that entry;
- * a VR that goes on is quarantined: its rings are no longer served, and it hurts nobody.
+ * checked. Every way to be wrong has a counter (enum europa_drop, EUROPA_DROP_BAD_RING to EUROPA_DROP_BAD_PORTS) and costs the VR that
+ * entry; a VR that goes on is quarantined: its rings are no longer served, and it hurts nobody.
+ *
+ * What comes in is held to the same terms: a frame whose checksum or segments a VR could not ask for is not given to one
+ * (EUROPA_DROP_RX_MALFORMED), so a VR that sends on what it got, as it got it, breaks none. Who changes a frame's length or offset
+ * sees to it that they still hold:
+ *
+ *   len           at least an Ethernet header, and with `offset` no more than the slot
+ *   NEEDS_CSUM    csum_start is not in the Ethernet header, and the field, 2 bytes at csum_start + csum_offset, is in the frame
+ *   gso_type      with NEEDS_CSUM only; csum_offset is the protocol's, its header (TCP 20 bytes, UDP 8) is in the frame; hdr_len is
+ *                 not more than len; gso_size gives at most EUROPA_MAX_SEGMENTS segments
  *
  *
  * Wake-ups
@@ -279,10 +288,13 @@ enum europa_drop {
 	EUROPA_DROP_BAD_LENGTH,        /* offset + len beyond the slot, or shorter than an Ethernet header */
 	EUROPA_DROP_BAD_OFFLOAD,       /* checksum or GSO fields that can't be true of this frame */
 	EUROPA_DROP_BAD_PORTS,         /* replicate to no port, or to one that doesn't exist */
+
+	EUROPA_DROP_RX_MALFORMED,      /* since 1.1, of the first group: no Ethernet frame, or its offloads are none that a VR may send */
 	EUROPA_DROPS,                  /* how many there are now */
 };
 
 #define EUROPA_DROP_FIRST_VIOLATION EUROPA_DROP_BAD_RING
+#define EUROPA_DROP_LAST_VIOLATION  EUROPA_DROP_BAD_PORTS
 #define EUROPA_DROPS_MAX       32
 
 struct europa_vnic_stats {         /* in control: one per vNIC; "rx" is what the VR receives */
@@ -331,6 +343,9 @@ enum europa_slot_state {
 #define EUROPA_GSO_TCPV6         4
 #define EUROPA_GSO_UDP_L4        5
 #define EUROPA_GSO_ECN           0x80
+
+/* Of one super-packet. 32 bytes each of 64 KB: more than any kernel asks for, and few enough that cutting them holds up nobody else. */
+#define EUROPA_MAX_SEGMENTS      2048u
 
 /*
  * Metadata of a slot, 32 bytes, in pool. The switch writes all of it at rx; the VR may change all of it, and sets state,
