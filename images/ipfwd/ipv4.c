@@ -67,13 +67,17 @@ static inline enum counter check_addresses(const struct router *r, const struct 
 	return wrong;
 }
 
-/* The frame may be longer than the packet: short Ethernet frames are padded. */
-static inline void trim(struct europa_slot *meta, const struct ipv4 *ip)
+/* The frame may be longer than the packet: short Ethernet frames are padded. false: the checksum to be completed is in the padding. */
+static inline bool trim(struct europa_slot *meta, const struct ipv4 *ip)
 {
 	u32 len = ETHERNET_BYTES + ntohs(ip->total);
 
-	if (meta->len != len)
-		meta->len = len;
+	if (likely(meta->len == len))
+		return true;
+	if (unlikely(!offload_survives(meta, len)))
+		return false;
+	meta->len = len;
+	return true;
 }
 
 /* ---- the way out ---- */
@@ -207,11 +211,12 @@ void ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned 
 
 		if (likely(wrong == FINE))
 			wrong = check_addresses(r, in, ntohl(ip->src), ntohl(ip->dst));
+		if (likely(wrong == FINE) && unlikely(!trim(meta, ip)))
+			wrong = COUNT_BAD_HEADER;
 		if (unlikely(wrong != FINE)) {
 			router_drop(r, slots[i], wrong);
 			continue;
 		}
-		trim(meta, ip);
 		slot[good] = slots[i];
 		frame[good] = data;
 		dst[good++] = ntohl(ip->dst);
@@ -254,11 +259,12 @@ void ipv4_receive_odd(struct router *r, struct port *in, u32 slot)
 		return;
 	}
 	wrong = check_odd(r, in, meta, ip);
+	if (wrong == FINE && !trim(meta, ip))
+		wrong = COUNT_BAD_HEADER;
 	if (wrong != FINE) {
 		router_drop(r, slot, wrong);
 		return;
 	}
-	trim(meta, ip);
 	if (options_source_route(ip)) {
 		router_drop(r, slot, COUNT_SOURCE_ROUTED);
 		return;

@@ -52,18 +52,23 @@ u32 offload_segment_bytes(const u8 *frame, const struct europa_slot *meta, unsig
 	return header && meta->gso_size ? hlen + header + meta->gso_size : 0;
 }
 
+/* The payload's segments can have so few bytes: all of them, headers included, are no more than the switch cuts. */
+static bool segments_are_few(const struct europa_slot *meta, u32 bytes)
+{
+	return meta->len <= bytes * EUROPA_MAX_SEGMENTS;
+}
+
 bool offload_shrink(const u8 *frame, struct europa_slot *meta, unsigned hlen, u32 mtu)
 {
-	u32 header = transport_bytes(frame, meta, hlen);
+	u32 header = transport_bytes(frame, meta, hlen), bytes = 0;
 
-	if (meta->gso_type == EUROPA_GSO_UDP && mtu >= hlen + 8) {
-		meta->gso_size = (mtu - hlen) & ~7u;
-		return true;
-	}
+	if (meta->gso_type == EUROPA_GSO_UDP && mtu >= hlen + 8)
+		bytes = (mtu - hlen) & ~7u;
 	/* A TCP stream may be cut anywhere. A UDP datagram may not: its segments are messages. */
-	if ((meta->gso_type & ~EUROPA_GSO_ECN) == EUROPA_GSO_TCPV4 && header && mtu > hlen + header) {
-		meta->gso_size = mtu - hlen - header;
-		return true;
-	}
-	return false;
+	else if ((meta->gso_type & ~EUROPA_GSO_ECN) == EUROPA_GSO_TCPV4 && header && mtu > hlen + header)
+		bytes = mtu - hlen - header;
+	if (!bytes || !segments_are_few(meta, bytes))
+		return false;
+	meta->gso_size = bytes;
+	return true;
 }

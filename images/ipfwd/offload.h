@@ -24,6 +24,14 @@ static inline void offload_forget(struct europa_slot *meta)
 	meta->csum_offset = 0;
 }
 
+/* Whether what is to be done to the frame still can be when it is `len` bytes long, fewer than it was. Super-packets have no padding. */
+static inline bool offload_survives(const struct europa_slot *meta, u32 len)
+{
+	if (offload_segments(meta))
+		return false;
+	return !(meta->flags & EUROPA_SLOT_NEEDS_CSUM) || (u32)meta->csum_start + meta->csum_offset + 2 <= len;
+}
+
 /* Completes a partial checksum and forgets all offloads. A super-packet's checksum can't be completed, and is left. */
 void offload_settle(u8 *frame, struct europa_slot *meta);
 
@@ -33,7 +41,7 @@ void offload_settle(u8 *frame, struct europa_slot *meta);
  */
 u32 offload_segment_bytes(const u8 *frame, const struct europa_slot *meta, unsigned hlen);
 
-/* Makes a super-packet come out in segments of at most `mtu`. false: not with this kind. */
+/* Makes a super-packet come out in segments of at most `mtu`. false: not with this kind, or there would be too many of them. */
 bool offload_shrink(const u8 *frame, struct europa_slot *meta, unsigned hlen, u32 mtu);
 
 #endif

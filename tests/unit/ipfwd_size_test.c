@@ -218,6 +218,63 @@ static void datagrams_of_a_udp_super_packet_are_not_cut(void **state)
 	ipfwd_close(b);
 }
 
+/* The switch cuts a super-packet in 2048 at most: through an MTU that would take more, one that may be cut doesn't go either. */
+static void a_super_packet_is_not_cut_into_too_many_segments(void **state)
+{
+	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_standard);
+	u8 frame[FRAME_MOST];
+	u32 len = make_super(frame, 0, 65535 - 20);
+
+	ipfwd_mtu(b, 1, 52 + 31);
+	ipfwd_in(b, 0, frame, len, &tcp_gso);
+	assert_int_equal(ipfwd_expect(b, 0)->frame[35], UNREACHABLE_TOO_BIG);
+	ipfwd_mtu(b, 1, 52 + 33);
+	ipfwd_in(b, 0, frame, len, &tcp_gso);
+	assert_int_equal(ipfwd_expect(b, 1)->meta.gso_size, 33);
+	ipfwd_close(b);
+}
+
+/* What is behind the packet is cut off; whoever wants a checksum there is a liar, and nobody can be charged with it. */
+static void a_checksum_in_the_padding_is_refused(void **state)
+{
+	static const u8 no_operation[4] = { 1, 1, 1, 1 };
+	static const struct {
+		const char *name;
+		u32 payload;
+		unsigned noptions;
+		u16 start, offset;
+		bool good;
+	} cases[] = {
+		{ "in the packet's last bytes", 8, 0, 34, 6, true },
+		{ "half behind it", 8, 0, 34, 7, false },
+		{ "behind a packet without a payload", 0, 0, 34, 16, false },
+		{ "the same with options", 0, 4, 38, 6, false },
+		{ "in the last bytes with options", 8, 4, 38, 6, true },
+	};
+	struct ipfwd_bed *b = ipfwd_open(64, ipfwd_standard);
+	u8 frame[FRAME_MOST] = { 0 };
+	u32 len, refused = 0;
+
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct europa_slot partial = { .flags = EUROPA_SLOT_NEEDS_CSUM, .csum_start = cases[i].start, .csum_offset = cases[i].offset };
+
+		len = make_packet(frame, &(struct packet_form){ .payload = cases[i].payload, .options = no_operation, .noptions = cases[i].noptions });
+		ipfwd_in(b, 0, frame, len + 60, &partial);
+		if (cases[i].good && b->next == b->ncaught)
+			fail_msg("%s: dropped", cases[i].name);
+		if (cases[i].good)
+			assert_int_equal(ipfwd_expect(b, 1)->len, len);
+		else
+			refused++;
+		ipfwd_expect_nothing(b);
+	}
+	len = make_super(frame, 0, 2000);
+	ipfwd_in(b, 0, frame, len + 60, &tcp_gso);
+	ipfwd_expect_nothing(b);
+	assert_int_equal(COUNTED(b, BAD_HEADER), refused + 1);
+	ipfwd_close(b);
+}
+
 /* NEEDS_CSUM without GSO: L4 is neither looked at nor touched. */
 static void a_partial_checksum_passes_untouched(void **state)
 {
@@ -247,6 +304,8 @@ int main(void)
 		cmocka_unit_test(a_super_packet_passes_with_its_offloads_and_every_byte),
 		cmocka_unit_test(segments_are_measured_against_the_mtu),
 		cmocka_unit_test(datagrams_of_a_udp_super_packet_are_not_cut),
+		cmocka_unit_test(a_super_packet_is_not_cut_into_too_many_segments),
+		cmocka_unit_test(a_checksum_in_the_padding_is_refused),
 		cmocka_unit_test(a_partial_checksum_passes_untouched),
 	};
 
