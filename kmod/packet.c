@@ -145,33 +145,71 @@ bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush)
 	return slot >= 0;
 }
 
-void packet_deliver_any(struct port *port, struct sk_buff *skb)
+/* Asked before a super-packet becomes forty packets that find no room either. false: it is counted, as the one frame that it is. */
+static bool has_room(struct port *port, u32 len)
 {
-	struct sk_buff *segments, *next;
+	struct member *m = port->member;
+	int slot;
 
+	spin_lock(&m->lock);
+	fetch_free_slots(m, len);
+	slot = rx_slot(&m->vr, port->vnic, len);
+	if (slot >= 0)
+		rx_cancel(&m->vr, slot);
+	spin_unlock(&m->lock);
+	return slot >= 0;
+}
+
+/* How many of them the VR has taken. */
+static unsigned int deliver_segments(struct port *port, struct sk_buff *segments)
+{
+	struct sk_buff *skb, *next;
+	unsigned int delivered = 0;
+
+	skb_list_walk_safe(segments, skb, next) {
+		skb_mark_not_on_list(skb);
+		if (packet_deliver(port, skb, !next)) {
+			delivered++;
+			consume_skb(skb);
+		} else {
+			kfree_skb(skb);
+		}
+	}
+	return delivered;
+}
+
+static noinline bool deliver_super(struct port *port, struct sk_buff *skb)
+{
+	netdev_features_t features = packet_features(skb, PACKET_FEATURES);
+	struct sk_buff *segments;
+	bool whole;
+
+	/* Without runs a VR has nowhere to put one. */
+	if (!port->member->vr.geo.nruns)
+		features &= ~NETIF_F_ALL_TSO;
+	if (likely(!netif_needs_gso(skb, features)))
+		return packet_deliver(port, skb, true);
+	/* Of one that only wants its headers checked there will be no segments. */
+	whole = skb_gso_ok(skb, features | NETIF_F_GSO_ROBUST);
+	if (!has_room(port, whole ? skb->len : ETH_HLEN))
+		return false;
+	segments = __skb_gso_segment(skb, features, false);
+	if (IS_ERR(segments)) {
+		port_drop(port, EUROPA_DROP_RX_MALFORMED, 1);
+		return false;
+	}
+	return segments ? deliver_segments(port, segments) : packet_deliver(port, skb, true);
+}
+
+bool packet_deliver_any(struct port *port, struct sk_buff *skb)
+{
 	/* A partial checksum that isn't the Internet's, SCTP's for example, can't be said to be one in a slot. */
 	if (unlikely(skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_is_sctp(skb)) &&
 	    skb_csum_hwoffload_help(skb, PACKET_FEATURES) < 0) {
 		port_drop(port, EUROPA_DROP_RX_MALFORMED, 1);
-		return;
+		return false;
 	}
-	if (likely(!netif_needs_gso(skb, PACKET_FEATURES))) {
-		packet_deliver(port, skb, true);
-		return;
-	}
-	segments = __skb_gso_segment(skb, PACKET_FEATURES, false);
-	if (IS_ERR(segments)) {
-		port_drop(port, EUROPA_DROP_RX_MALFORMED, 1);
-		return;
-	}
-	if (!segments)                  /* it only wanted its headers checked */
-		packet_deliver(port, skb, true);
-	for (; segments; segments = next) {
-		next = segments->next;
-		skb_mark_not_on_list(segments);
-		packet_deliver(port, segments, !next);
-		consume_skb(segments);
-	}
+	return likely(!skb_is_gso(skb)) ? packet_deliver(port, skb, true) : deliver_super(port, skb);
 }
 
 /* ---- out: from slot to sk_buff ---- */

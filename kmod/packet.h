@@ -14,12 +14,21 @@ struct net_device;
 			 NETIF_F_TSO_ECN | NETIF_F_HW_VLAN_CTAG_TX | NETIF_F_HW_VLAN_STAG_TX)
 
 /*
+ * Less, where a NIC has put the frame together from packets whose checksums it has looked at: of a super-packet a slot can only say that they are
+ * still to be made.
+ */
+static inline netdev_features_t packet_features(const struct sk_buff *skb, netdev_features_t features)
+{
+	return skb_is_gso(skb) && skb->ip_summed == CHECKSUM_UNNECESSARY ? features & ~NETIF_F_GSO_MASK : features;
+}
+
+/*
  * One frame to the VR behind the port, if it takes it; skb->data is its Ethernet header, and it stays the caller's.
  * `flush`: nothing follows at once, so it is published now. Softirqs off.
  */
 bool packet_deliver(struct port *port, struct sk_buff *skb, bool flush);
-/* The same for a frame that may want segmenting first. */
-void packet_deliver_any(struct port *port, struct sk_buff *skb);
+/* The same for a frame that may want segmenting first. true: at least one segment was taken. */
+bool packet_deliver_any(struct port *port, struct sk_buff *skb);
 
 /*
  * A frame of the VR as a fresh sk_buff, whose data is the Ethernet header; nothing of it is the VR's memory any more.

@@ -67,6 +67,11 @@ static void device_send(struct port *port, const struct tx_frame *const *frames,
 	}
 }
 
+static netdev_features_t device_features_check(struct sk_buff *skb, struct net_device *dev, netdev_features_t features)
+{
+	return packet_features(skb, features);
+}
+
 static void device_close(struct port *port, struct list_head *dying)
 {
 	unregister_netdevice_queue(device_of(port)->dev, dying);
@@ -130,7 +135,7 @@ static const struct net_device_ops netdev_ops = {
 	.ndo_change_mtu         = device_change_mtu,
 	.ndo_set_mac_address    = eth_mac_addr,
 	.ndo_validate_addr      = eth_validate_addr,
-	.ndo_features_check     = passthru_features_check,
+	.ndo_features_check     = device_features_check,
 };
 
 /* ---- ethtool ---- */

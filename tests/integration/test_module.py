@@ -23,6 +23,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 
 from conftest import command, process_name, process_state, processes, replace_module, wait_for
 from test_switch import A, B, SUPER_TCP, Driver, close, frame, geometry, memfd, region_fds, same, switch        # noqa: F401 (a fixture)
+from test_tcp import MEGABYTES, stream
 
 REGISTER, ATTACH, DETACH, QUIESCE, REFRESH, ASK, WHY = 1, 2, 3, 4, 5, 6, 0x10
 SIZES = {REGISTER: 136, ATTACH: 632, DETACH: 8, QUIESCE: 8, ASK: 16, WHY: 256}
@@ -521,6 +522,52 @@ def test_no_more_than_a_batch_of_sk_buffs_is_kept(switch, one_cpu):
         wire.send(Ether(src=A, dst=B, type=0x88b5) / bytes(50))
     wait_for(lambda: vr.stats(0)["rx_packets"] >= 300, "all frames")
     assert 64 <= parameter("kept") <= 64 * os.cpu_count()
+
+
+def test_without_runs_a_shared_nics_super_packets_are_segmented(europa, a, b):
+    """An own device says that it takes none; to a NIC they come all the same, from its other end or from GRO."""
+    europa.own = frozenset(["nic"])
+    europa.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", a.name)
+    europa.home.ip("link", "set", "nic", "up")
+    a.ip("address", "add", "10.0.0.2/24", "dev", "wire")
+    a.ip("link", "set", "wire", "up")
+    a.ip("route", "add", "default", "via", "10.0.0.1")
+    vr = europa.start("ipfwd", "--vnics", 2, "--runs", 0, "--link", "0=nic")
+    vr.join(1, b, "10.0.1.2/24", "10.0.1.1")
+    stream(a, b, "10.0.1.2", 4 * MEGABYTES)
+    vnic = vr.stat()["vnics"][0]
+    assert vnic["drops"]["rx_too_long"] == 0 and vnic["rx_bytes"] / vnic["rx_packets"] < 1515
+
+
+def full_vnic(switch):
+    """A VR that never looks, with a few slots, all of them taken; its vNIC is on `nic`, and in switch.a its neighbour, 10.0.0.2."""
+    switch.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", switch.a.name)
+    switch.home.ip("link", "set", "nic", "up")
+    switch.a.ip("address", "add", "10.0.0.1/24", "dev", "wire")
+    switch.a.ip("link", "set", "wire", "up")
+    vr = switch.vr("none", "shared=nic", slots=64)
+    wait_for(lambda: vr.up(0), "carrier")
+    mac = vr.stats(0)["mac"]
+    switch.a.ip("neighbour", "add", "10.0.0.2", "lladdr", mac, "dev", "wire")
+    wire = switch.wire(switch.a, "wire")
+    for _ in range(100):
+        wire.send(frame(dst=mac))
+    wait_for(lambda: vr.stats(0)["rx_packets"] + vr.stats(0)["rx_no_slot"] == 100, "all slots to be taken")
+    return vr, wire, mac
+
+
+def test_a_super_packet_without_room_is_dropped_as_one(switch):
+    """Those of UDP are segmented for a VR, and not for one that has no room for a segment."""
+    vr, _, _ = full_vnic(switch)
+    before = vr.stats(0)["rx_no_slot"]
+    with switch.a.entered():
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.setsockopt(socket.IPPROTO_UDP, 103, 100)                # UDP_SEGMENT
+    for _ in range(10):
+        udp.sendto(bytes(40 * 100), ("10.0.0.2", 9))
+    wait_for(lambda: vr.stats(0)["rx_no_slot"] >= before + 10, "the drops")
+    assert vr.stats(0)["rx_no_slot"] == before + 10
+    udp.close()
 
 
 def test_the_hosts_own_multicast_is_no_frame_from_the_wire(switch):
