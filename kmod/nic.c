@@ -288,46 +288,60 @@ static u32 whose(const struct view *view, struct sk_buff *skb, u16 *targets)
 	return look(view, skb, skb_vlan_tag_get(skb), targets);
 }
 
-static unsigned int deliver_to(const struct view *view, u32 target, struct sk_buff *skb, const struct port *but)
+/* What became of a frame, the better the later. */
+enum fate {
+	NOBODYS,
+	LOST,           /* somebody wanted it, and nobody had room */
+	DELIVERED,
+};
+
+static enum fate deliver_to(const struct view *view, u32 target, struct sk_buff *skb, const struct port *but)
 {
 	struct port *port = READ_ONCE(view->targets[target]);
 
 	if (!port || port == but)
-		return 0;
-	packet_deliver_any(port, skb);
-	return 1;
+		return NOBODYS;
+	return likely(packet_deliver_any(port, skb)) ? DELIVERED : LOST;
 }
 
-/* How many got it. */
-static unsigned int deliver(const struct view *view, struct sk_buff *skb, const struct port *but)
+static enum fate deliver(const struct view *view, struct sk_buff *skb, const struct port *but)
 {
 	u16 targets[CLASSIFY_MAX_TARGETS] __uninitialized;
 	u32 i, n = whose(view, skb, targets);
-	unsigned int delivered = 0;
+	enum fate fate = NOBODYS;
 
 	for (i = 0; i < n; i++)
-		delivered += deliver_to(view, targets[i], skb, but);
-	return delivered;
+		fate = max(fate, deliver_to(view, targets[i], skb, but));
+	return fate;
 }
 
 /* The same for a frame that is addressed to one. Mostly all rules are addresses: then one look is enough. */
-static unsigned int deliver_unicast(const struct view *view, struct sk_buff *skb, const struct port *but)
+static enum fate deliver_unicast(const struct view *view, struct sk_buff *skb, const struct port *but)
 {
 	u64 entry;
 
 	if (unlikely(view->others))
 		return deliver(view, skb, but);
 	entry = find_mac(view, skb->data);
-	return entry ? deliver_to(view, (u16)entry - 1, skb, but) : 0;
+	return entry ? deliver_to(view, (u16)entry - 1, skb, but) : NOBODYS;
+}
+
+/* For who looks for lost packets, a frame that nobody got has not been consumed. */
+static void end_frame(struct sk_buff *skb, enum fate fate)
+{
+	if (likely(fate == DELIVERED))
+		recycle_put(skb);
+	else
+		kfree_skb(skb);
 }
 
 static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 {
 	struct net_device *dev = (*pskb)->dev;
 	struct nic *nic = rcu_dereference(dev->rx_handler_data);
+	enum fate fate = NOBODYS;
 	const struct view *view;
 	struct sk_buff *skb;
-	bool taken = false;
 
 	/* The host's own multicast, on its way back to the host: it never was on the wire, and has no Ethernet header. */
 	if (unlikely((*pskb)->pkt_type == PACKET_LOOPBACK))
@@ -343,11 +357,11 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 	if (unlikely(is_multicast_ether_addr(skb->data)))
 		deliver(view, skb, NULL);
 	else
-		taken = deliver_unicast(view, skb, NULL);
+		fate = deliver_unicast(view, skb, NULL);
 	__skb_pull(skb, ETH_HLEN);
-	if (!taken)
+	if (fate == NOBODYS)
 		return RX_HANDLER_PASS;
-	recycle_put(skb);
+	end_frame(skb, fate);
 	return RX_HANDLER_CONSUMED;
 }
 
@@ -360,12 +374,13 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 static void send_one(const struct nic *nic, const struct view *view, struct port *from, struct sk_buff *skb)
 {
 	bool group = is_multicast_ether_addr(skb->data), local = find_mac(view, skb->data);
+	enum fate fate = NOBODYS;
 	int r;
 
 	if (group || local)
-		deliver(view, skb, from);
+		fate = deliver(view, skb, from);
 	if (local) {
-		recycle_put(skb);
+		end_frame(skb, fate);
 		return;
 	}
 	r = dev_queue_xmit(skb);

@@ -570,6 +570,34 @@ def test_a_super_packet_without_room_is_dropped_as_one(switch):
     udp.close()
 
 
+@contextlib.contextmanager
+def freed_as_drops(ethertype):
+    """What the kernel's tracepoint says of packets of that type that were dropped, as a function."""
+    tracing = Path("/sys/kernel/tracing")
+    if not (tracing / "events").exists():
+        command("mount", "-t", "tracefs", "tracefs", tracing)
+    instance = tracing / "instances" / "europa-test"
+    instance.mkdir()
+    event = instance / "events" / "skb" / "kfree_skb"
+    try:
+        (event / "filter").write_text(f"protocol == {ethertype}")
+        (event / "enable").write_text("1")
+        yield lambda: [line for line in (instance / "trace").read_text().splitlines() if "kfree_skb:" in line]
+        (event / "enable").write_text("0")
+    finally:
+        instance.rmdir()
+
+
+def test_who_looks_for_drops_sees_those_of_a_shared_nic(switch):
+    vr, wire, mac = full_vnic(switch)
+    before = vr.stats(0)["rx_no_slot"]
+    with freed_as_drops(0x88b5) as drops:
+        for _ in range(10):
+            wire.send(Ether(src=A, dst=mac, type=0x88b5) / bytes(50))
+        wait_for(lambda: vr.stats(0)["rx_no_slot"] == before + 10, "the drops")
+        assert len(drops()) == 10, drops()
+
+
 def test_the_hosts_own_multicast_is_no_frame_from_the_wire(switch):
     """It is looped back through the device without an Ethernet header."""
     vr, wire = shared_nic(switch)
