@@ -267,8 +267,11 @@ static int charge_worker(struct member *m, struct task_struct *vr, struct report
 
 	if (r < 0)
 		return fail(report, -r, "cannot put the worker into the control group of process %d: errno %d", task_pid_vnr(vr), -r);
-	if (vr)
-		m->charged = get_task_pid(vr, PIDTYPE_TGID);
+	if (!vr)
+		return 0;
+	m->charged = get_task_pid(vr, PIDTYPE_TGID);
+	/* In there the two share the CPU by weight: a worker less urgent than its VR hardly gets to send what that one has. */
+	set_user_nice(m->thread, task_nice(vr));
 	return 0;
 }
 

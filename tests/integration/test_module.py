@@ -329,6 +329,20 @@ def test_the_worker_is_charged_to_the_vr(europa):
     wait_for(lambda: int((group / "cpu.stat").read_text().split("nr_throttled ")[1].split()[0]) > 0, "the quota to bite")
 
 
+def test_the_worker_is_as_urgent_as_its_vr():
+    child = subprocess.Popen(["nice", "-n", "5", "sleep", "600"])
+    fds = region_fds()
+    try:
+        wait_for(lambda: os.getpriority(os.PRIO_PROCESS, child.pid) == 5, "the VR to be nice")
+        with Device() as device:
+            assert device.register(fds, name=b"polite", pid=child.pid)[0] == 0
+            assert os.getpriority(os.PRIO_PROCESS, worker("polite")) == 5
+    finally:
+        child.kill()
+        child.wait()
+        close(fds)
+
+
 def test_a_quiesced_vr_can_be_frozen():
     """A control group with a thread of the kernel in it never counts as frozen: the worker goes, and comes back."""
     if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
