@@ -56,10 +56,7 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb);
 /* As a number to compare and to hash, whichever way round. */
 static u64 mac_number(const u8 *mac)
 {
-	u64 number = 0;
-
-	memcpy(&number, mac, ETH_ALEN);
-	return number;
+	return get_unaligned((const u32 *)mac) | (u64)get_unaligned((const u16 *)(mac + 4)) << 32;
 }
 
 static u32 mac_place(u64 address)
@@ -358,9 +355,10 @@ static rx_handler_result_t handle_frame(struct sk_buff **pskb)
 		deliver(view, skb, NULL);
 	else
 		fate = deliver_unicast(view, skb, NULL);
-	__skb_pull(skb, ETH_HLEN);
-	if (fate == NOBODYS)
+	if (fate == NOBODYS) {
+		__skb_pull(skb, ETH_HLEN);
 		return RX_HANDLER_PASS;
+	}
 	end_frame(skb, fate);
 	return RX_HANDLER_CONSUMED;
 }

@@ -76,7 +76,7 @@ static noinline bool meta_from_offload(struct europa_slot *meta, const struct sk
 /* *tag: as meta_from_vlan has it. false: malformed. */
 static bool meta_from_skb(struct europa_slot *meta, const struct sk_buff *skb, u32 *tag)
 {
-	if (unlikely(skb->len < ETH_HLEN || skb_headlen(skb) < ETH_HLEN))
+	if (unlikely(skb_headlen(skb) < ETH_HLEN))
 		return false;
 	memset(meta, 0, sizeof(*meta));
 	*tag = meta_from_vlan(meta, skb);
@@ -320,18 +320,20 @@ static struct sk_buff *copy_scattered(const u8 *frame, u32 len)
 	return skb;
 }
 
+/* In a socket's buffer a page counts as a whole, however little is in it. */
+static noinline struct sk_buff *copy_to_pages(struct member *m, const u8 *frame, u32 len)
+{
+	struct sk_buff *skb = len > LONG_PAGE / 2 ? copy_long(m, frame, len) : NULL;
+
+	return skb ?: copy_scattered(frame, len);
+}
+
 /* The one look at what the VR can still write. */
 static struct sk_buff *copy_data(struct member *m, const u8 *frame, u32 len, const struct net_device *dev)
 {
-	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
-	struct sk_buff *skb = NULL;
-
-	if (likely(size <= PAGE_SIZE))
+	if (likely(len <= SKB_MAX_HEAD(HEADROOM)))
 		return copy_short(frame, len, dev);
-	/* In a socket's buffer a page counts as a whole, however little is in it. */
-	if (len > LONG_PAGE / 2)
-		skb = copy_long(m, frame, len);
-	return skb ?: copy_scattered(frame, len);
+	return copy_to_pages(m, frame, len);
 }
 
 /* From the checked copy of the metadata; the kernel's own checks for what virtual machines send look at the private copy of the frame. */

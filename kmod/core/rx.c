@@ -65,6 +65,11 @@ int rx_slot(struct vr *vr, u32 vnic, u32 len)
 	return vr->free_slots[vr->nfree_slots];
 }
 
+static bool is_plain(const struct europa_slot *meta)
+{
+	return !(meta->flags & (EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN)) && meta->gso_type == EUROPA_GSO_NONE;
+}
+
 /*
  * Field by field into words: the caller has just stored these fields, and a wider load of them would wait until all
  * stores before have left the CPU, those to lines that the VR had last included. That was half the cost of
@@ -72,13 +77,17 @@ int rx_slot(struct vr *vr, u32 vnic, u32 len)
  */
 static void write_meta(struct europa_slot *shared, u32 vnic, const struct europa_slot *meta)
 {
+	u64 tag = 0, offload = 0;
 	u64 *words = (u64 *)shared;
 
+	if (unlikely(!is_plain(meta))) {
+		tag = (u64)meta->vlan_tci << 16 | (u64)meta->vlan_proto << 32 | (u64)meta->hdr_len << 48;
+		offload = meta->gso_size | (u64)meta->csum_start << 16 | (u64)meta->csum_offset << 32;
+	}
 	WRITE_ONCE(words[0], EUROPA_SLOT_FILLED | (u64)meta->flags << 8 | (u64)vnic << 16 | (u64)meta->gso_type << 24 |
 			     (u64)meta->len << 32);
-	WRITE_ONCE(words[1], EUROPA_HEADROOM | (u64)meta->vlan_tci << 16 | (u64)meta->vlan_proto << 32 |
-			     (u64)meta->hdr_len << 48);
-	WRITE_ONCE(words[2], meta->gso_size | (u64)meta->csum_start << 16 | (u64)meta->csum_offset << 32);
+	WRITE_ONCE(words[1], EUROPA_HEADROOM | tag);
+	WRITE_ONCE(words[2], offload);
 	WRITE_ONCE(words[3], meta->hash | (u64)meta->tstamp_us << 32);
 }
 

@@ -44,6 +44,32 @@ static void a_frame_arrives_whole(void **state)
 	assert_int_equal(bed->vr.vnic_stats[1].wakeups, 0);
 }
 
+/* Each alone: what has nothing of it is written in fewer words. */
+static void what_there_is_to_say_of_a_frame_arrives(void **state)
+{
+	static const struct europa_slot cases[] = {
+		{ .len = 60, .flags = EUROPA_SLOT_BROADCAST, .hash = 7 },
+		{ .len = 60, .flags = EUROPA_SLOT_VLAN, .vlan_tci = 0x6123, .vlan_proto = 0x8100 },
+		{ .len = 60, .flags = EUROPA_SLOT_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16 },
+		{ .len = 100, .flags = EUROPA_SLOT_CSUM_VALID, .gso_type = EUROPA_GSO_TCPV4, .gso_size = 20, .hdr_len = 54 },
+	};
+	struct bed *bed = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct europa_slot expected = cases[i];
+		int slot = rx_slot(&bed->vr, 0, cases[i].len);
+
+		assert_true(slot >= 0);
+		memset(&bed->vr.meta[slot], 0xff, sizeof(bed->vr.meta[slot]));
+		rx_put(&bed->vr, 0, slot, &cases[i]);
+		rx_flush(&bed->vr, 0);
+		expected.state = EUROPA_SLOT_FILLED;
+		expected.offset = EUROPA_HEADROOM;
+		assert_memory_equal(&bed->vr.meta[slot], &expected, sizeof(expected));
+	}
+}
+
 static void frames_keep_their_order_over_many_turns(void **state)
 {
 	struct bed *bed = *state;
@@ -354,6 +380,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_frame_arrives_whole),
+		TEST(what_there_is_to_say_of_a_frame_arrives),
 		TEST(frames_keep_their_order_over_many_turns),
 		TEST(the_length_decides_between_slot_run_and_nothing),
 		cmocka_unit_test(without_runs_what_is_longer_than_a_slot_is_too_long),
