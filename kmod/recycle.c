@@ -5,7 +5,7 @@
 #include <linux/percpu.h>
 #include <net/dst.h>
 
-#define KEPT            64u             /* NAPI_POLL_WEIGHT */
+#define KEPT            (2u * NAPI_POLL_WEIGHT)
 #define HEAD_MAX        2048u           /* bytes in front of the shared info */
 
 struct stock {
@@ -42,17 +42,21 @@ void recycle_put(struct sk_buff *skb)
 	stock->skbs[stock->n++] = skb;
 }
 
-/* With all that a new kernel may have added to an sk_buff: nothing but its memory is left. */
+/* With all that a new kernel may have added to an sk_buff: nothing is left but its memory, where that ends, and the one reference to each. */
 static void make_anew(struct sk_buff *skb)
 {
-	unsigned int bytes = skb_end_offset(skb) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
 	bool of_fragment = skb->head_frag;
-	void *head = skb->head;
 
 	memset(skb, 0, offsetof(struct sk_buff, tail));
-	build_skb_around(skb, head, bytes);
+	memset(skb_shinfo(skb), 0, offsetof(struct skb_shared_info, dataref));
+	atomic_set(&skb_shinfo(skb)->dataref, 1);
 	skb->head_frag = of_fragment;
-	skb->pfmemalloc = false;
+	skb->alloc_cpu = raw_smp_processor_id();
+	skb->data = skb->head;
+	skb_reset_tail_pointer(skb);
+	skb_unset_mac_header(skb);
+	skb->transport_header = skb->mac_header;
+	skb->truesize = SKB_TRUESIZE(skb_end_offset(skb));
 }
 
 struct sk_buff *recycle_get(unsigned int least, unsigned int most, unsigned int len)

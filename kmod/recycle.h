@@ -3,8 +3,8 @@
  * Who forwards in the kernel sends the sk_buff that it received. A frame that went through a VR is another one, but it can have the sk_buff of
  * one that came in and ended at the copy: a fourth of what a short frame cost was making one and freeing the other.
  *
- * Each CPU keeps a NAPI batch of them at most. Where frames come in on one CPU and a VR's worker runs on another, they stay where
- * they are, and new ones are made as ever.
+ * Each CPU keeps two NAPI batches of them at most: one comes in while the VR has the one before. Where frames come in on one CPU and a VR's
+ * worker runs on another, they stay where they are, and new ones are made as ever.
  */
 #ifndef EUROPA_RECYCLE_H
 #define EUROPA_RECYCLE_H
