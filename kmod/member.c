@@ -132,7 +132,7 @@ static void withdraw(struct member *m)
 
 /*
  * The descriptor's own flags are shared with whoever handed it over, who could clear O_NONBLOCK and have the worker
- * wait for ever. So the pipe is opened once more.
+ * wait for ever. So the pipe is opened once more. Nobody asks when it was read or written last.
  */
 static int open_pipe(int fd, fmode_t mode, struct file **pipe, const char *what, struct report *report)
 {
@@ -145,10 +145,11 @@ static int open_pipe(int fd, fmode_t mode, struct file **pipe, const char *what,
 		fput(given);
 		return fail(report, EINVAL, "%s is not the %s end of a pipe", what, mode == FMODE_WRITE ? "writing" : "reading");
 	}
-	own = dentry_open(&given->f_path, (mode == FMODE_WRITE ? O_WRONLY : O_RDONLY) | O_NONBLOCK, current_cred());
+	own = dentry_open(&given->f_path, (mode == FMODE_WRITE ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOATIME, current_cred());
 	fput(given);
 	if (IS_ERR(own))
 		return fail(report, -PTR_ERR(own), "%s: cannot open the pipe again: errno %ld", what, -PTR_ERR(own));
+	own->f_mode |= FMODE_NOCMTIME;
 	*pipe = own;
 	return 0;
 }

@@ -169,18 +169,21 @@ static void ring_doorbell(struct member *m)
 	kernel_write(m->doorbell, "", 1, &nowhere);
 }
 
-/* Bounded, however much the VR has written: what is left ends the next sleep. */
+/* Bounded, however much the VR has written: what may be left ends the next sleep. */
 static void drain_kick(struct member *m)
 {
 	loff_t nowhere = 0;
 	char bytes[256] __uninitialized;
+	ssize_t n;
 
 	if (!test_bit(MEMBER_KICKED, &m->flags) || !test_and_clear_bit(MEMBER_KICKED, &m->flags))
 		return;
-	if (kernel_read(m->kick, bytes, sizeof(bytes), &nowhere) <= 0)
+	n = kernel_read(m->kick, bytes, sizeof(bytes), &nowhere);
+	if (n <= 0)
 		return;
 	vr_kicked(&m->vr);
-	set_bit(MEMBER_KICKED, &m->flags);
+	if (n == sizeof(bytes))
+		set_bit(MEMBER_KICKED, &m->flags);
 }
 
 /* A doorbell too many costs a byte; one that got lost would cost the VR all its packets. */
@@ -279,9 +282,10 @@ static int work(void *member)
 		if (serve(m)) {
 			idle_since = 0;
 			cond_resched();
-		} else if (!idle_since) {
-			idle_since = local_clock();
-		} else if (!may_spin(idle_since)) {
+			continue;
+		}
+		idle_since = idle_since ?: local_clock();
+		if (!may_spin(idle_since)) {
 			sleep_until_work(m);
 		} else {
 			WRITE_ONCE(m->spins, m->spins + 1);
