@@ -184,7 +184,7 @@ static inline uint8_t *europa_push(struct europa *eu, uint32_t slot, int n)
 /* ---- bursts ---- */
 
 /* Takes up to max packets that came in at a vNIC. */
-static inline unsigned europa_rx(struct europa *eu, unsigned vnic, uint32_t *slots, unsigned max)
+static inline unsigned europa_rx(struct europa *eu, unsigned vnic, uint32_t *__restrict slots, unsigned max)
 {
 	struct ring *r = &eu->rx[vnic];
 	unsigned i, n = ring_peek(r, max);

@@ -35,7 +35,7 @@ static inline struct prefix prefix_ipv4(u32 v4, unsigned length)
 
 static inline bool address_equal(const struct address *a, const struct address *b)
 {
-	return !memcmp(a, b, sizeof *a);
+	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) | (a->word[2] ^ b->word[2]) | (a->word[3] ^ b->word[3]));
 }
 
 static inline u32 address_hash(const struct address *a, unsigned port)

@@ -8,24 +8,10 @@
 #define OWN_TTL 64               /* of the router's own packets */
 
 /*
- * Is this frame of the kind that ipv4_receive takes: for the port's own MAC address, with its tag or none, at least
- * 20 bytes of IPv4, and no options?
+ * Consumes the plain ones of n <= ROUTER_BURST frames: for the port's own MAC address, with its tag or none, at least 20 bytes
+ * of IPv4, and no options. The slots of all others go to others[]; returns how many.
  */
-static inline bool ipv4_is_plain(const struct port *in, const struct europa_slot *meta, const u8 *frame)
-{
-	u64 dst;
-	u32 type_and_version;
-
-	if (unlikely(meta->len < ETHERNET_BYTES + IPV4_BYTES))
-		return false;
-	memcpy(&dst, frame, 8);
-	memcpy(&type_and_version, frame + 12, 4);
-	return (dst & 0xffffffffffff) == in->mac_number && (type_and_version & 0xffffff) == 0x450008 &&
-	       port_expects(in, meta);
-}
-
-/* Consumes n <= ROUTER_BURST plain frames. */
-void ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned n);
+unsigned ipv4_receive(struct router *r, struct port *in, const u32 *slots, unsigned n, u32 *others);
 
 /* Consumes any other IPv4 frame that was sent to the port's MAC address. */
 void ipv4_receive_odd(struct router *r, struct port *in, u32 slot);

@@ -89,24 +89,15 @@ static void receive_other(struct router *r, struct port *in, u32 slot)
 void router_receive(struct router *r, unsigned vnic, const u32 *slots, unsigned n)
 {
 	struct port *in = &r->port[vnic];
-	u32 plain[ROUTER_BURST];
-	unsigned i, nplain = 0;
+	u32 others[ROUTER_BURST];
+	unsigned i, nothers;
 
 	r->count[COUNT_RECEIVED] += n;
 	for (i = 0; i < n; i++)
 		europa_prefetch(r->eu, slots[i]);
-	for (i = 0; i < n; i++) {
-		u8 *frame = europa_data(r->eu, slots[i]);
-
-		if (unlikely(!ipv4_is_plain(in, europa_meta(r->eu, slots[i]), frame))) {
-			receive_other(r, in, slots[i]);
-			continue;
-		}
-		/* Before any check: the table's line comes from memory while the headers are looked at. */
-		fib_prefetch(&r->fib, ntohl(ipv4_of(frame)->dst));
-		plain[nplain++] = slots[i];
-	}
-	ipv4_receive(r, in, plain, nplain);
+	nothers = ipv4_receive(r, in, slots, n, others);
+	for (i = 0; i < nothers; i++)
+		receive_other(r, in, others[i]);
 }
 
 static void look_at_ports(struct router *r)
