@@ -35,7 +35,6 @@
 #define NAP_PACKETS      4             /* expected during a nap, or it is no gain over the doorbell */
 #define NAP_MAX_NS       100000
 #define NAP_WORTH        4             /* a nap is so many times as long as what it takes to set its timer, or it is no nap */
-#define NAPS             4             /* in a row without a packet, then the rate was yesterday's */
 
 static void relax(void)
 {
@@ -353,7 +352,8 @@ int europa_wait(struct europa *eu, int timeout_ms)
 	turn = eu->idle_turns++;
 	start = clock_ns();
 	measure_rate(eu, start);
-	length = turn < NAPS ? nap_length(eu) : 0;
+	/* After a nap without a packet the rate was yesterday's. */
+	length = turn == 0 ? nap_length(eu) : 0;
 	if (length)
 		return nap(eu, length);
 	if (turn == 0 && spin(eu, start))

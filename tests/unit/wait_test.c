@@ -69,6 +69,28 @@ static void ends_with_the_timeout(void **state)
 	assert_int_equal(bed.eu->rx[0].mine->need_wakeup, 0);
 }
 
+/* So many came lately that, whenever the rate is measured, it is one at which to nap, be it for a nanosecond. */
+static void came_fast(struct pacer *pacer)
+{
+	pacer->nap_min = 0;
+	pacer->rate = 10000000;
+	pacer->received = bed.eu->rx[0].index + bed.eu->rx[1].index - 10000000;
+}
+
+static void naps_once_where_packets_stay_away(void **state)
+{
+	struct pacer *pacer = &bed.eu->priv->pacer;
+
+	came_fast(pacer);
+	assert_int_equal(europa_wait(bed.eu, 1), 1);
+	assert_int_equal(europa_wait(bed.eu, 1), 0);
+
+	bed_receive_numbered(&bed, 0, 0, 1);
+	drop_received(0, 1);
+	came_fast(pacer);
+	assert_int_equal(europa_wait(bed.eu, 1), 1);
+}
+
 static void *receive_later(void *arg)
 {
 	usleep(20000);
@@ -233,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(looks_without_waiting),
 		TEST(ends_with_the_timeout),
+		TEST(naps_once_where_packets_stay_away),
 		TEST(wakes_by_the_doorbell),
 		TEST(reports_a_signal),
 		TEST(sleeps_in_a_poll_loop_of_ones_own),
