@@ -4,9 +4,10 @@
  * VR receives, and the other way round. Every tool of Linux can use it: a bridge, a namespace, tc, tcpdump.
  *
  * The port is the device's private part and ends with it. A device that is removed by somebody else (ip link del, the
- * end of its namespace) takes itself out of ports[] in ndo_uninit; unregistering waits for whoever is in
- * ndo_start_xmit, and frees after a grace period, so that the worker, which finds ports under RCU, is done with it as
- * well.
+ * end of its namespace) takes itself out of ports[] in ndo_uninit. Its queue is stopped in ndo_stop: for senders that
+ * pass by the qdisc (PACKET_QDISC_BYPASS) that is all that they look at with softirqs off. Unregistering then waits for
+ * whoever is in ndo_start_xmit, before ndo_uninit, and frees after another grace period, so that the worker, which
+ * finds ports under RCU, is done with it as well.
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
@@ -103,6 +104,7 @@ static int device_open(struct net_device *dev)
 	struct port_device *d = netdev_priv(dev);
 
 	netif_carrier_on(dev);
+	netif_tx_start_all_queues(dev);
 	port_set_up(&d->port, true);
 	return 0;
 }
@@ -111,6 +113,7 @@ static int device_stop(struct net_device *dev)
 {
 	struct port_device *d = netdev_priv(dev);
 
+	netif_tx_stop_all_queues(dev);
 	port_set_up(&d->port, false);
 	return 0;
 }

@@ -11,7 +11,8 @@
 #
 #	canary   mistakes of each kind, which the kernel must find: else the other suites' silence means nothing
 #	unit     the core's unit tests (tests/unit), compiled into the kernel
-#	failure  every verb of /dev/europa with each of its allocations failing in turn, and frames that come in when there is no memory (uml)
+#	failure  every verb of /dev/europa with each of its allocations failing in turn, frames that come in when there is no memory, and a sender
+#	         that is later than the end of its device (uml)
 #	fuzz     random programs of verbs, noise, lies, and what happens to devices meanwhile (uml)
 #	module   the integration tests that are about the module, or $VM_TESTS
 #
@@ -181,9 +182,9 @@ suite_unit()
 
 suite_failure()
 {
-	build_module && build_own shared || return
+	build_module && build_own shared && build_own late || return
 	run failure 600 "insmod $dir/module/europa.ko
-CMOCKA_MESSAGE_OUTPUT=TAP $root/$O/tests/vm_failure_test $dir/shared/shared.ko; rmmod europa" ||
+CMOCKA_MESSAGE_OUTPUT=TAP $root/$O/tests/vm_failure_test $dir/shared/shared.ko $dir/late/late.ko; rmmod europa" ||
 		fail "failure: the module can't be unloaded, see $logs/$name-failure.log"
 	count_tap failure "$logs/$name-failure.log" || fail "failure: no test has run, see $logs/$name-failure.log"
 	check_log failure

@@ -3,9 +3,10 @@
  * Every verb of the module with each of its allocations, and of its looks at the caller's memory, failing in turn: the first, then the second,
  * until one run has none left to fail (/proc/thread-self/fail-nth). A verb either gets by without, or says why it failed and has
  * changed nothing: right after it the same verb succeeds. What can only be undone by a verb must not fail at all. Whether memory is lost is
- * looked at by kmemleak when all is over. Frames that come in when nothing can be allocated are counted.
+ * looked at by kmemleak when all is over. Frames that come in when nothing can be allocated are counted. A sender that is later than the end
+ * of its device and of its VR touches nothing of either.
  *
- *	vm_failure_test SHARED: a file, shared/shared.ko
+ *	vm_failure_test SHARED LATE: files, shared/shared.ko and late/late.ko
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +35,7 @@
 
 static struct supervisor us, them;
 static int fail_nth;
-static const char *shared_ko;
+static const char *shared_ko, *late_ko;
 
 /* ---- the machine ---- */
 
@@ -305,14 +306,23 @@ static void send_tagged(void)
 	close(fd);
 }
 
-static void send_shared(void)
+/* As the system call. */
+static int load(const char *module, const char *parameters)
 {
-	int fd = open(shared_ko, O_RDONLY);
+	int fd = open(module, O_RDONLY), r, error;
 
 	assert_true(fd >= 0);
-	assert_int_equal(syscall(SYS_finit_module, fd, "device=nic", 0), -1);
-	assert_int_equal(errno, ECANCELED);
+	r = (int)syscall(SYS_finit_module, fd, parameters, 0);
+	error = errno;
 	close(fd);
+	errno = error;
+	return r;
+}
+
+static void send_shared(void)
+{
+	assert_int_equal(load(shared_ko, "device=nic"), -1);
+	assert_int_equal(errno, ECANCELED);
 }
 
 struct arrival {
@@ -350,6 +360,39 @@ static void a_frame_without_memory_is_counted(void **state)
 	wait_for(received, 2);
 	assert_int_equal(unseen(), lost + 1);
 	supervisor_close(&us);
+}
+
+static void late_sender_is_ready(void)
+{
+	registered();
+	assert_int_equal(supervisor_attach(&us, &own_device), 0);
+	assert_int_equal(load(late_ko, "device=us-v0"), 0);
+}
+
+static void late_sender_sends(void)
+{
+	assert_int_equal(syscall(SYS_delete_module, "late", 0), 0);
+}
+
+static unsigned device_is_gone(void)
+{
+	return access("/sys/class/net/us-v0", F_OK) < 0;
+}
+
+/* What it holds is the device, and neither the port in it nor the VR; KASAN sees whether it touches them. */
+static void a_late_sender_touches_nothing(void **state)
+{
+	put("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");       /* nobody else sends by that device */
+	late_sender_is_ready();
+	late_sender_sends();
+	wait_for(received, 1);          /* in time it is a sender like any other */
+	supervisor_close(&us);
+
+	late_sender_is_ready();
+	assert_int_equal(system("ip link del us-v0 &"), 0);
+	wait_for(device_is_gone, 1);
+	supervisor_close(&us);
+	late_sender_sends();
 }
 
 static int make_charged(void **state)
@@ -400,12 +443,13 @@ static int unmake(void **state)
 int main(int argc, char **argv)
 {
 	enum { VERBS = sizeof(verbs) / sizeof(verbs[0]), ARRIVALS = sizeof(arrivals) / sizeof(arrivals[0]) };
-	struct CMUnitTest tests[VERBS + 1 + ARRIVALS] = { 0 };
+	struct CMUnitTest tests[VERBS + 1 + ARRIVALS + 1] = { 0 };
 	unsigned i;
 
-	if (argc != 2)
+	if (argc != 3)
 		return 2;
 	shared_ko = argv[1];
+	late_ko = argv[2];
 	for (i = 0; i < ARRIVALS; i++)
 		tests[VERBS + 1 + i] = (struct CMUnitTest){ .name = arrivals[i].name, .test_func = a_frame_without_memory_is_counted,
 							    .initial_state = (void *)&arrivals[i] };
@@ -413,5 +457,6 @@ int main(int argc, char **argv)
 		tests[i] = (struct CMUnitTest){ .name = verbs[i].name, .test_func = each_failure_is_survived, .initial_state = (void *)&verbs[i] };
 	tests[VERBS] = (struct CMUnitTest){ .name = "register, charged to a child", .test_func = each_failure_is_survived,
 					    .setup_func = make_charged, .teardown_func = end_charged, .initial_state = (void *)&verbs[1] };
+	tests[VERBS + 1 + ARRIVALS] = (struct CMUnitTest){ .name = "a sender that is late", .test_func = a_late_sender_touches_nothing };
 	return cmocka_run_group_tests(tests, make, unmake);
 }
