@@ -15,6 +15,7 @@
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/poll.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/stat.h>
@@ -273,6 +274,7 @@ static bool may_spin(u64 since)
 	return single_task_running() && local_clock() - since < SPIN_NS;
 }
 
+/* Where a kernel preempts, cond_resched() does nothing, and who waits until all tasks were seen (Tasks RCU) would wait for the load's end. */
 static int work(void *member)
 {
 	struct member *m = member;
@@ -281,7 +283,7 @@ static int work(void *member)
 	while (!kthread_should_stop()) {
 		if (serve(m)) {
 			idle_since = 0;
-			cond_resched();
+			cond_resched_tasks_rcu_qs();
 			continue;
 		}
 		idle_since = idle_since ?: local_clock();
@@ -290,7 +292,7 @@ static int work(void *member)
 		} else {
 			WRITE_ONCE(m->spins, m->spins + 1);
 			cpu_relax();
-			cond_resched();
+			cond_resched_tasks_rcu_qs();
 		}
 	}
 	return 0;
