@@ -33,15 +33,15 @@
 
 /* ---- transmit ---- */
 
-/* The frames that leave by one vNIC, in order. RCU, softirqs off. */
-static void send_out(struct member *m, unsigned int vnic, unsigned int n)
+/* Those of the frames that leave by one vNIC, in order. RCU, softirqs off. */
+static void send_out(struct member *m, unsigned int vnic, const struct tx_frame *frames, unsigned int n)
 {
 	struct port *port = rcu_dereference(m->ports[vnic]);
 	unsigned int i, count = 0;
 
 	for (i = 0; i < n; i++) {
-		if (m->frames[i].ports & (1u << vnic))
-			m->out[count++] = &m->frames[i];
+		if (frames[i].ports & (1u << vnic))
+			m->out[count++] = &frames[i];
 	}
 	if (port && READ_ONCE(port->up)) {
 		port->ops->send(port, m->out, count);
@@ -73,31 +73,44 @@ static bool is_empty(const struct ring *r)
 	return READ_ONCE(r->theirs->index) == data_race(r->index); /* moved under the lock */
 }
 
+static void send_slice(struct member *m, const struct tx_frame *frames, unsigned int n, u32 ports)
+{
+	rcu_read_lock();
+	for (; ports; ports &= ports - 1)
+		send_out(m, __ffs(ports), frames, n);
+	spin_lock(&m->lock);
+	tx_done(&m->vr, frames, n);
+	spin_unlock(&m->lock);
+	hand_over(m);
+	rcu_read_unlock();
+}
+
+/* Whatever else wants this CPU has it now. */
+static void make_way(void)
+{
+	local_bh_enable();
+	cond_resched_tasks_rcu_qs();
+	local_bh_disable();
+}
+
 static unsigned int transmit(struct member *m, unsigned int vnic, unsigned int budget)
 {
-	u32 looked, ports = 0, n, i;
+	u32 looked, ports, n, sent, slice;
 
 	if (is_empty(&m->vr.tx[vnic]))
 		return 0;
 	local_bh_disable();
-	rcu_read_lock();
 	spin_lock(&m->lock);
 	n = tx_take(&m->vr, vnic, m->frames, min_t(u32, budget, VR_BATCH), &looked);
 	spin_unlock(&m->lock);
 	trace_europa_transmit(m, vnic, looked, n);
 
-	for (i = 0; i < n; i++)
-		ports |= m->frames[i].ports;
-	for (; ports; ports &= ports - 1)
-		send_out(m, __ffs(ports), n);
-
-	if (n) {
-		spin_lock(&m->lock);
-		tx_done(&m->vr, m->frames, n);
-		spin_unlock(&m->lock);
-		hand_over(m);
+	for (sent = 0; sent < n; sent += slice) {
+		if (unlikely(sent))
+			make_way();
+		slice = tx_slice(&m->frames[sent], n - sent, &ports);
+		send_slice(m, &m->frames[sent], slice, ports);
 	}
-	rcu_read_unlock();
 	local_bh_enable();
 	return looked;
 }

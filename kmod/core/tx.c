@@ -6,6 +6,9 @@
 #define VLAN_TAG        4u
 #define TCP_HEADER      20u
 #define UDP_HEADER      8u
+#define GROUP           1u              /* of an Ethernet address' first byte */
+#define GROUP_COST      64u
+#define SLICE_COST      256u            /* a quarter of a millisecond, if a frame takes a microsecond */
 
 /* Bytes of the longest frame that may leave by a vNIC. Without an MTU nothing is attached: the port counts what is sent. */
 static u32 longest_frame(const struct vr *vr, u32 vnic)
@@ -155,6 +158,27 @@ u32 tx_cost(const struct tx_frame *frame)
 	for (; ports; ports &= ports - 1)
 		cost += one;
 	return cost;
+}
+
+/*
+ * A frame to a group may be copied for each vNIC that shares the NIC, up to 255 of them. Its address is the one thing here that the VR can
+ * still change: then a batch of short frames goes to a group at one go, or a few long ones.
+ */
+static u32 cost_to_all(const struct tx_frame *frame)
+{
+	return tx_cost(frame) * (READ_ONCE(*frame->data) & GROUP ? GROUP_COST : 1);
+}
+
+u32 tx_slice(const struct tx_frame *frames, u32 n, u32 *ports)
+{
+	u32 i = 0, cost = 0;
+
+	*ports = 0;
+	do {
+		*ports |= frames[i].ports;
+		cost += cost_to_all(&frames[i]);
+	} while (++i < n && cost < SLICE_COST);
+	return i;
 }
 
 /* Last one first: the stack then gives them out in the order of the ring, and neighbours go together. */

@@ -157,6 +157,11 @@ static inline u32 rx_cost(u32 len)
 }
 
 u32 tx_cost(const struct tx_frame *frame);
+/*
+ * How many of n > 0 frames, from the first on, may be sent at one go by whoever keeps others from the CPU meanwhile: a batch of ordinary
+ * ones, few of those that cost as much as many. The vNICs that they leave by in *ports.
+ */
+u32 tx_slice(const struct tx_frame *frames, u32 n, u32 *ports);
 /* The frames have left (or were dropped: count that before): their slots are EMPTY and free. */
 void tx_done(struct vr *vr, const struct tx_frame *frames, u32 n);
 

@@ -302,6 +302,55 @@ static void cost_grows_with_copies_bytes_and_segments(void **state)
 	assert_int_equal(tx_cost(&frame), 2 * (33 + 128));
 }
 
+/* Frames in a row, the first ones of one kind and the others ordinary, and how many of them go at one go. */
+static void what_costs_much_goes_in_small_slices(void **state)
+{
+	static const u8 one[6] = { 2 }, group[6] = { 3 };
+	static const struct {
+		const char *name;
+		struct europa_slot meta;
+		const u8 *data;
+		u32 ports, alike, slice;
+	} cases[] = {
+		{ "ordinary", { .len = 1500 }, one, 1, 64, 64 },
+		{ "to a group", { .len = 60 }, group, 1, 64, 4 },
+		{ "replicated", { .len = 60 }, one, 0xffffffff, 64, 8 },
+		{ "long", { .len = 64000 }, one, 1, 64, 8 },
+		{ "TCP", { .len = 64000, .gso_type = EUROPA_GSO_TCPV4, .gso_size = 1448 }, one, 1, 64, 7 },
+		{ "TCP in the most segments", { .len = 64000, .gso_type = EUROPA_GSO_TCPV6, .gso_size = 32 }, one, 1, 64, 1 },
+		{ "long to a group", { .len = 64000 }, group, 1, 64, 1 },
+		{ "two long ones, then ordinary", { .len = 64000 }, one, 1, 2, 64 },
+		{ "seven long ones, then ordinary", { .len = 64000 }, one, 1, 7, 39 },
+		{ "a very costly one, then ordinary", { .len = 64000 }, group, 1, 1, 1 },
+	};
+	u32 i, n, ports;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (n = 0; n < VR_BATCH; n++) {
+			frames[n] = (struct tx_frame){ .ports = 1, .data = one, .meta = { .len = 60 } };
+			if (n < cases[i].alike)
+				frames[n] = (struct tx_frame){ .ports = cases[i].ports, .data = cases[i].data, .meta = cases[i].meta };
+		}
+		n = tx_slice(frames, VR_BATCH, &ports);
+		if (n != cases[i].slice)
+			fail_msg("%s: %u at one go", cases[i].name, n);
+		assert_int_equal(tx_slice(frames, 1, &ports), 1);
+	}
+}
+
+static void a_slice_says_where_its_frames_leave(void **state)
+{
+	static const u8 group[6] = { 3 };
+	u32 ports, n;
+
+	for (n = 0; n < 8; n++)
+		frames[n] = (struct tx_frame){ .ports = 1u << n, .data = group, .meta = { .len = 60 } };
+	assert_int_equal(tx_slice(frames, 8, &ports), 4);
+	assert_int_equal(ports, 0x0f);
+	assert_int_equal(tx_slice(frames + 4, 2, &ports), 2);
+	assert_int_equal(ports, 0x30);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, bed_teardown)
 
 int main(void)
@@ -320,6 +369,8 @@ int main(void)
 		TEST(cost_grows_with_copies_bytes_and_segments),
 		TEST(a_broken_ring_ends_in_quarantine_not_in_a_spin),
 		TEST(a_quarantined_or_quiesced_vr_sends_nothing),
+		cmocka_unit_test(what_costs_much_goes_in_small_slices),
+		cmocka_unit_test(a_slice_says_where_its_frames_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
