@@ -25,7 +25,7 @@ MODULE_PARM_DESC(release, "tell all supervisors to let go, so that the module ca
 
 static int get_reused(char *buffer, const struct kernel_param *param)
 {
-	return sysfs_emit(buffer, "%llu\n", recycle_reused());
+	return sysfs_emit(buffer, "%llu\n", recycle_count().reused);
 }
 
 static const struct kernel_param_ops reused_ops = { .get = get_reused };
@@ -34,7 +34,7 @@ MODULE_PARM_DESC(reused, "sk_buffs that came in with one frame and went out with
 
 static int get_kept(char *buffer, const struct kernel_param *param)
 {
-	return sysfs_emit(buffer, "%u\n", recycle_kept());
+	return sysfs_emit(buffer, "%u\n", recycle_count().kept);
 }
 
 static const struct kernel_param_ops kept_ops = { .get = get_kept };

@@ -17,13 +17,16 @@ struct stock {
 static DEFINE_PER_CPU(struct stock, stocks);
 
 /*
- * In one piece, and nobody else has any of it. Not a driver's page pool's: the pool's end waits until its last page is back, and one
- * that is kept here may be kept for ever. Not of the memory that is there for making other memory free.
+ * In one piece, with nothing hanging off it, be it empty, and nobody else has any of it. Not a driver's page pool's: the pool's end waits until its
+ * last page is back, and one that is kept here may be kept for ever. Not of the memory that is there for making other memory free.
  */
 static bool is_usable(struct sk_buff *skb)
 {
+	const struct skb_shared_info *info = skb_shinfo(skb);
+
 	return !skb_shared(skb) && !skb_cloned(skb) && !skb_is_nonlinear(skb) && skb->fclone == SKB_FCLONE_UNAVAILABLE &&
-	       !skb->pp_recycle && !skb_zcopy(skb) && !skb_pfmemalloc(skb) && skb_end_offset(skb) <= HEAD_MAX;
+	       !skb->pp_recycle && !skb_zcopy(skb) && !info->nr_frags && !info->frag_list && !skb_pfmemalloc(skb) &&
+	       skb_end_offset(skb) <= HEAD_MAX;
 }
 
 void recycle_put(struct sk_buff *skb)
@@ -39,7 +42,15 @@ void recycle_put(struct sk_buff *skb)
 	skb_dst_drop(skb);
 	skb_ext_reset(skb);
 	nf_reset_ct(skb);
-	stock->skbs[stock->n++] = skb;
+	stock->skbs[stock->n] = skb;
+	WRITE_ONCE(stock->n, stock->n + 1);
+}
+
+/* The last one. */
+static struct sk_buff *take(struct stock *stock)
+{
+	WRITE_ONCE(stock->n, stock->n - 1);
+	return stock->skbs[stock->n];
 }
 
 /* With all that a new kernel may have added to an sk_buff: nothing is left but its memory, where that ends, and the one reference to each. */
@@ -67,12 +78,14 @@ struct sk_buff *recycle_get(unsigned int least, unsigned int most, unsigned int 
 
 	if (!stock->n)
 		return NULL;
-	skb = stock->skbs[stock->n - 1];
+	skb = take(stock);
 	room = skb_end_offset(skb);
-	if (room < ALIGN(least, 16u) + len)
+	if (unlikely(room < ALIGN(least, 16u) + len)) {
+		/* Kept, it would be in the way of all below it. */
+		napi_consume_skb(skb, 1);
 		return NULL;
-	stock->n--;
-	stock->reused++;
+	}
+	WRITE_ONCE(stock->reused, stock->reused + 1);
 	make_anew(skb);
 	skb_reserve(skb, min(most, round_down(room - len, 16u)));
 	return skb;
@@ -86,26 +99,20 @@ void recycle_exit(void)
 		struct stock *stock = per_cpu_ptr(&stocks, cpu);
 
 		while (stock->n)
-			consume_skb(stock->skbs[--stock->n]);
+			consume_skb(take(stock));
 	}
 }
 
-u64 recycle_reused(void)
+struct recycle_counts recycle_count(void)
 {
-	u64 sum = 0;
+	struct recycle_counts sum = { 0 };
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(&stocks, cpu)->reused);
-	return sum;
-}
+	for_each_possible_cpu(cpu) {
+		const struct stock *stock = per_cpu_ptr(&stocks, cpu);
 
-unsigned int recycle_kept(void)
-{
-	unsigned int sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(&stocks, cpu)->n);
+		sum.reused += READ_ONCE(stock->reused);
+		sum.kept += READ_ONCE(stock->n);
+	}
 	return sum;
 }

@@ -20,8 +20,12 @@ struct sk_buff *recycle_get(unsigned int least, unsigned int most, unsigned int 
 /* Nobody gives or takes any more. */
 void recycle_exit(void);
 
-/* How many went out again, and how many are kept, on all CPUs. */
-u64 recycle_reused(void);
-unsigned int recycle_kept(void);
+/* On all CPUs. */
+struct recycle_counts {
+	u64 reused;                     /* went out again */
+	unsigned int kept;              /* wait for it */
+};
+
+struct recycle_counts recycle_count(void);
 
 #endif

@@ -612,6 +612,23 @@ def test_who_looks_for_drops_sees_those_of_a_shared_nic(switch):
         assert len(drops()) == 10, drops()
 
 
+def test_an_sk_buff_that_is_too_small_is_in_nobodys_way(switch, one_cpu):
+    """As many as are kept come in with short frames; then there are long ones only."""
+    vr, wire = shared_nic(switch, "echo", "ethertype 0x88b5")
+    drain, short = switch.vr("drop", "shared=nic,ethertype 0x88b6"), Ether(src=A, dst=B, type=0x88b6) / bytes(50)
+    os.sched_setaffinity(worker(vr.name), one_cpu)
+    wait_for(lambda: drain.up(0), "carrier")
+    for _ in range(300):
+        wire.send(short)
+    wait_for(lambda: drain.stats(0)["rx_packets"] >= 300, "the short ones")
+    before = parameter("reused")
+    for n in range(100):
+        long = Ether(src=A, dst=B, type=0x88b5) / bytes([n] * 1486)
+        wire.send(long)
+        wire.expect(same(long))
+    assert parameter("reused") - before >= 50
+
+
 def test_the_hosts_own_multicast_is_no_frame_from_the_wire(switch):
     """It is looped back through the device without an Ethernet header."""
     vr, wire = shared_nic(switch)
