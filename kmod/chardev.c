@@ -15,6 +15,7 @@
 #include "member.h"
 #include "port.h"
 #include "report.h"
+#include "rules.h"
 
 struct client {
 	struct mutex lock;              /* one verb at a time */
@@ -129,6 +130,21 @@ static bool detach(struct member *m, unsigned int vnic)
 	return there;
 }
 
+static int attach_port(struct member *m, struct europa_attach *attach, struct report *report)
+{
+	struct rule rule = { .kind = RULE_MAC };
+	int r = attach->kind == EUROPA_PORT_SHARED ? rule_make(&rule, attach, report) : 0;
+
+	if (r < 0)
+		return r;
+	rtnl_lock();
+	r = port_attach(m, attach, &rule, report);
+	rtnl_unlock();
+	if (r < 0)
+		rule_release(&rule);
+	return r;
+}
+
 static int serve_attach(struct client *c, void __user *argument)
 {
 	struct europa_attach *attach;
@@ -141,11 +157,8 @@ static int serve_attach(struct client *c, void __user *argument)
 	r = copy_argument(attach, sizeof(*attach), argument, &size, &c->report);
 	if (r == 0)
 		r = check_attach(attach, &c->report);
-	if (r == 0) {
-		rtnl_lock();
-		r = port_attach(c->member, attach, &c->report);
-		rtnl_unlock();
-	}
+	if (r == 0)
+		r = attach_port(c->member, attach, &c->report);
 	if (r == 0) {
 		attach->size = sizeof(*attach);
 		r = copy_back(argument, attach, sizeof(*attach), size, &c->report);

@@ -59,7 +59,7 @@ void port_choose_mac(const struct member *m, unsigned int vnic, u8 first, u8 *ma
 	name_address(host, strlen(host), m->name, vnic, first, mac);
 }
 
-int port_attach(struct member *m, struct europa_attach *attach, struct report *report)
+int port_attach(struct member *m, struct europa_attach *attach, const struct rule *rule, struct report *report)
 {
 	if (attach->vnic >= m->vr.geo.nvnics)
 		return fail(report, EINVAL, "there is no vNIC %u; \"%s\" has %u", attach->vnic, m->name, m->vr.geo.nvnics);
@@ -75,7 +75,7 @@ int port_attach(struct member *m, struct europa_attach *attach, struct report *r
 	case EUROPA_PORT_XDP:           /* says how a socket is to receive, and here is none */
 		return port_device_open(m, attach, report);
 	case EUROPA_PORT_SHARED:
-		return port_shared_open(m, attach, report);
+		return port_shared_open(m, attach, rule, report);
 	case EUROPA_PORT_VR:
 		return port_link_open(m, attach, report);
 	case EUROPA_PORT_GENERATOR:

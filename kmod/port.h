@@ -21,6 +21,7 @@
 #include "member.h"
 
 struct report;
+struct rule;
 
 struct port_ops {
 	void (*send)(struct port *port, const struct tx_frame *const *frames, unsigned int n);
@@ -48,14 +49,15 @@ void port_set_up(struct port *port, bool up);
 void port_drop(struct port *port, enum europa_drop cause, unsigned int n);
 
 /*
- * Makes the port that `attach` asks for, and publishes it; *attach comes back as things are. RTNL. An address for the
- * VR's side is in attach->mac already.
+ * Makes the port that `attach` asks for, and publishes it; *attach comes back as things are. RTNL. `rule` is for a shared NIC's, and the
+ * port's where this succeeds.
  */
-int port_attach(struct member *member, struct europa_attach *attach, struct report *report);
+int port_attach(struct member *member, struct europa_attach *attach, const struct rule *rule, struct report *report);
 
+/* As port_attach(), each for one kind. An address for the VR's side is in attach->mac already. */
 int port_null_open(struct member *member, struct europa_attach *attach, struct report *report);
 int port_device_open(struct member *member, struct europa_attach *attach, struct report *report);
-int port_shared_open(struct member *member, struct europa_attach *attach, struct report *report);
+int port_shared_open(struct member *member, struct europa_attach *attach, const struct rule *rule, struct report *report);
 int port_link_open(struct member *member, struct europa_attach *attach, struct report *report);
 int port_generator_open(struct member *member, struct europa_attach *attach, struct report *report);
 

@@ -64,7 +64,7 @@ static int join(struct port_shared *s, const struct europa_attach *attach, struc
 	return r < 0 ? fail(report, -r, "vNIC %u: rule \"%s\": errno %d", attach->vnic, attach->rule, -r) : 0;
 }
 
-int port_shared_open(struct member *m, struct europa_attach *attach, struct report *report)
+int port_shared_open(struct member *m, struct europa_attach *attach, const struct rule *rule, struct report *report)
 {
 	struct port_shared *s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 	int r;
@@ -74,11 +74,7 @@ int port_shared_open(struct member *m, struct europa_attach *attach, struct repo
 	s->port.ops = &ops;
 	s->port.member = m;
 	s->port.vnic = attach->vnic;
-	r = rule_parse(attach->rule, &s->rule, report);
-	if (r == 0)
-		r = rule_load_filter(&s->rule, attach, report);
-	if (r < 0)
-		goto free;
+	s->rule = *rule;
 	s->nic = nic_get(m, attach->device, report);
 	if (IS_ERR(s->nic)) {
 		r = PTR_ERR(s->nic);
@@ -97,7 +93,6 @@ int port_shared_open(struct member *m, struct europa_attach *attach, struct repo
 put_nic:
 	nic_put(s->nic);
 free:
-	rule_release(&s->rule);
 	kfree(s);
 	return r;
 }

@@ -16,14 +16,12 @@
 
 static DEFINE_PER_CPU(struct sk_buff *, looked_at);
 
-int rule_load_filter(struct rule *rule, const struct europa_attach *attach, struct report *report)
+static int load_filter(struct rule *rule, const struct europa_attach *attach, struct report *report)
 {
 	struct sock_fprog_kern program = { .len = attach->filter_len };
 	struct bpf_prog *loaded;
 	int r;
 
-	if (rule->kind != RULE_FILTER)
-		return 0;
 	if (!attach->filter_len || attach->filter_len > BPF_MAXINSNS)
 		return fail(report, EINVAL, "rule \"%s\": it came with %u instructions; 1 to %u are to be compiled from it", attach->rule,
 			    attach->filter_len, BPF_MAXINSNS);
@@ -75,10 +73,17 @@ static int complain(const char *text, const struct rule *rule, const struct rule
 		    rule->prefix_len);
 }
 
-int rule_parse(const char *text, struct rule *rule, struct report *report)
+static int parse(const char *text, struct rule *rule, struct report *report)
 {
 	struct rule_fault fault;
 	const char *expression;
 
 	return rule_read(text, read_address, rule, &expression, &fault) < 0 ? complain(text, rule, &fault, report) : 0;
+}
+
+int rule_make(struct rule *rule, const struct europa_attach *attach, struct report *report)
+{
+	int r = parse(attach->rule, rule, report);
+
+	return r == 0 && rule->kind == RULE_FILTER ? load_filter(rule, attach, report) : r;
 }

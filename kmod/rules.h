@@ -9,11 +9,12 @@ struct europa_attach;
 struct report;
 struct sk_buff;
 
-/* kind and what goes with it into *rule; target and mac are the caller's. */
-int rule_parse(const char *text, struct rule *rule, struct report *report);
-
-/* The program of a rule of kind RULE_FILTER, and its end: when nobody can be running it any more. */
-int rule_load_filter(struct rule *rule, const struct europa_attach *attach, struct report *report);
+/*
+ * The rule that `attach` has, its program loaded where it is a filter; target and mac are the caller's. Reads the caller's memory and has the
+ * program compiled: not under RTNL, where all of the host would wait for that.
+ */
+int rule_make(struct rule *rule, const struct europa_attach *attach, struct report *report);
+/* When nobody can be running the program any more. */
 void rule_release(struct rule *rule);
 
 /* For classifier_init: what it looks at is the sk_buff that rule_look_at has named on this CPU. Softirqs off. */

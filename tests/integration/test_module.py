@@ -3,6 +3,7 @@
 The kernel module by itself: what /dev/europa takes and refuses, and that it gives everything back, whoever dies and in which order.
 Runs where the suite runs on the module; everything that both switches have is in the other files.
 """
+import concurrent.futures
 import contextlib
 import ctypes
 import errno
@@ -10,6 +11,7 @@ import fcntl
 import mmap
 import os
 import random
+import select
 import socket
 import stat
 import struct
@@ -75,6 +77,41 @@ def nothing_stays():
     before = references(), mappings()
     yield
     wait_for(lambda: (references(), mappings()) == before, f"references and mappings to be {before} again")
+
+
+class SlowMemory:
+    """A page that whoever touches it waits for, until it is given."""
+    API, REGISTER, COPY = 0xc018aa3f, 0xc020aa00, 0xc028aa03
+
+    def __init__(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.syscall(323, os.O_CLOEXEC)
+        if self.fd < 0:
+            pytest.skip("the kernel has no userfaultfd")
+        self.page = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.page))
+        fcntl.ioctl(self.fd, self.API, struct.pack("<3Q", 0xaa, 0, 0))
+        fcntl.ioctl(self.fd, self.REGISTER, struct.pack("<4Q", self.address, 4096, 1, 0))
+
+    def wait(self):
+        """Until somebody has touched it."""
+        assert select.select([self.fd], [], [], 60)[0]
+
+    def give(self, content=b""):
+        source = ctypes.create_string_buffer(content.ljust(4096, b"\0"), 4096)
+        fcntl.ioctl(self.fd, self.COPY, struct.pack("<4Qq", self.address, ctypes.addressof(source), 4096, 0, 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)       # whoever still waits has a page of zeros
+
+
+@contextlib.contextmanager
+def meanwhile(function, *arguments):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        yield pool.submit(function, *arguments)
 
 
 # ---- what is refused ----
@@ -673,6 +710,26 @@ def test_a_filter_that_is_none_is_refused(program):
         assert device.register(fds, geometry=struct.pack("<8I", 1, 64, 0, 32, 2112, 16, 64, 0))[0] == 0
         error, why = device.call(ATTACH, attach)
         assert error == errno.EINVAL, why
+    close(fds)
+
+
+def test_a_filter_that_is_read_slowly_holds_up_nobody_else():
+    """Whatever the supervisor's memory is waiting for, the rest of the host needs RTNL."""
+    fds = region_fds()
+    attach = bytearray(632)
+    struct.pack_into("<III", attach, 0, 632, 0, 1)
+    attach[20:22], attach[104:116] = b"lo", b"filter tcp\0\0"
+    with Device() as device, SlowMemory() as slow:
+        assert device.register(fds, geometry=struct.pack("<8I", 1, 64, 0, 32, 2112, 16, 64, 0))[0] == 0
+        struct.pack_into("<IIQ", attach, 616, 1, 0, slow.address)
+        with meanwhile(device.call, ATTACH, attach) as attached:
+            try:
+                slow.wait()
+                command("ip", "link", "set", "lo", "up", timeout=60)
+            finally:
+                slow.give(b"\x06\0\0\0\xff\xff\0\0")
+        error, why = attached.result()
+        assert error == errno.EINVAL and "no Ethernet device" in why
     close(fds)
 
 
