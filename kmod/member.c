@@ -416,12 +416,13 @@ static int move_worker(struct member *m, bool out, struct report *report)
 int member_quiesce(struct member *m, u32 how, struct report *report)
 {
 	unsigned int vnic;
-	int r = move_worker(m, how == EUROPA_QUIESCE_ALL, report);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (mutex_lock_killable(&m->round))
 		return -EINTR;
+	r = move_worker(m, how == EUROPA_QUIESCE_ALL, report);
+	if (r < 0)
+		goto unlock;
 	spin_lock_bh(&m->lock);
 	for (vnic = 0; vnic < m->vr.geo.nvnics; vnic++) {
 		if (rx_flush(&m->vr, vnic))
@@ -430,9 +431,11 @@ int member_quiesce(struct member *m, u32 how, struct report *report)
 	vr_quiesce(&m->vr, how);
 	vr_refresh_stats(&m->vr);
 	spin_unlock_bh(&m->lock);
+unlock:
 	mutex_unlock(&m->round);
-	worker_wake(m);
-	return 0;
+	if (r == 0)
+		worker_wake(m);
+	return r;
 }
 
 u32 member_ask(struct member *m, u32 what)

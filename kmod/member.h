@@ -6,7 +6,8 @@
  *
  *	client->lock    mutex      one verb at a time on one open file
  *	RTNL            mutex      ports[], what hangs off them (links, shared NICs), device names
- *	round           mutex      the worker's round; QUIESCE takes it so that no slot is in flight. Never under RTNL
+ *	round           mutex      the worker's round; QUIESCE takes it so that no slot is in flight, and moves the worker to another control
+ *	                           group meanwhile. Never under RTNL
  *	lock            spinlock   struct vr: rings, free slots, owners, statistics. Softirqs off. Never two members' at a time, nothing is
  *	                           sent or received while it is held
  *	RCU                        readers of ports[]

@@ -54,8 +54,10 @@ void port_drop(struct port *port, enum europa_drop cause, unsigned int n)
 
 void port_choose_mac(const struct member *m, unsigned int vnic, u8 first, u8 *mac)
 {
-	const char *host = init_utsname()->nodename;
+	char host[sizeof(init_utsname()->nodename)];
 
+	/* The lock of names is not for modules. While the host gets another one this may be half of each, which is as good; it always has an end. */
+	strscpy(host, init_utsname()->nodename, sizeof(host));
 	name_address(host, strlen(host), m->name, vnic, first, mac);
 }
 

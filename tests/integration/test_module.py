@@ -12,6 +12,7 @@ import mmap
 import os
 import random
 import select
+import signal
 import socket
 import stat
 import struct
@@ -413,6 +414,46 @@ def test_a_quiesced_vr_can_be_frozen():
         child.kill()
         child.wait()
         close(fds)
+        wait_for(lambda: not (group / "cgroup.procs").read_text(), "the group to be empty")
+        group.rmdir()
+
+
+def test_a_supervisor_killed_while_it_quiesces_leaves_the_worker_where_it_is():
+    """It waits for the worker's round, and the worker for a pipe that the VR is reading."""
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        pytest.skip("needs cgroup v2")
+    group = Path("/sys/fs/cgroup/europa-killed")
+    group.mkdir()
+    child = subprocess.Popen(["sleep", "600"])
+    fds, doorbell = region_fds(), os.pipe()
+    libc = ctypes.CDLL(None)
+    try:
+        (group / "cgroup.procs").write_text(str(child.pid))
+        with Device() as device, SlowMemory() as slow:
+            assert device.register([*fds[:2], doorbell[1], *fds[3:]], name=b"killed", pid=child.pid)[0] == 0
+            pid = worker("killed")
+            os.write(doorbell[1], b"!")
+            with meanwhile(libc.read, doorbell[0], ctypes.c_void_p(slow.address), 1):
+                try:
+                    slow.wait()
+                    assert device.call(ASK, struct.pack("<IIII", 16, 1, 0, 0))[0] == 0
+                    wait_for(lambda: process_state(pid) == "D", "the worker to wait for the pipe")
+                    quiescing = os.fork()
+                    if quiescing == 0:
+                        try:
+                            device.call(QUIESCE, struct.pack("<II", 8, 1))
+                        finally:
+                            os._exit(1)
+                    wait_for(lambda: process_state(quiescing) == "D", "the round to be waited for")
+                    os.kill(quiescing, signal.SIGKILL)
+                    assert os.waitpid(quiescing, 0)[1] == signal.SIGKILL
+                    assert str(pid) in (group / "cgroup.procs").read_text().split()
+                finally:
+                    slow.give()
+    finally:
+        child.kill()
+        child.wait()
+        close(fds + list(doorbell))
         wait_for(lambda: not (group / "cgroup.procs").read_text(), "the group to be empty")
         group.rmdir()
 
