@@ -70,7 +70,6 @@ static void __exit europa_exit(void)
 	chardev_exit();
 	port_device_exit();
 	nic_exit();
-	recycle_exit();
 	rcu_barrier();
 }
 

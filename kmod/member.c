@@ -9,7 +9,8 @@
  *	                        unregistered, which waits until no ndo_start_xmit runs; the rx_handler and the classifier
  *	                        of a shared NIC, and the other end of a link, are read under RCU
  *	a grace period          waits for those, softirqs among them, and for a port that its device took with it a moment
- *	                        ago. From here on no packet finds the member
+ *	                        ago. From here on no packet finds the member, and with the last one the sk_buffs go that were kept
+ *	                        for others' frames (recycle.c)
  *	the kick's wait queue   remove_wait_queue() takes the lock under which its entries are called
  *	the worker              kthread_stop() waits for its end. It held nothing but what is freed after this, takes no
  *	                        RTNL, and never waits for room in a pipe or for bytes: both are open with O_NONBLOCK in
@@ -41,12 +42,15 @@
 
 #include "packet.h"
 #include "port.h"
+#include "recycle.h"
 #include "report.h"
 #include "worker.h"
 
 /* Thousands may be there, and whoever comes is looked for by his name and by his two files. RTNL. */
 static DEFINE_HASHTABLE(names, 10);
 static DEFINE_HASHTABLE(files, 11);
+/* For whom packets may be on their way: those that are there, and those that have left and wait for the grace period. RTNL. */
+static unsigned int served;
 
 /* ---- who is there ---- */
 
@@ -108,12 +112,21 @@ static int publish(struct member *m, struct report *report)
 		hash_add(names, &m->by_name, hash_of(m->name));
 		enter(m, &m->control);
 		enter(m, &m->pool);
+		served++;
 	}
 	rtnl_unlock();
 	return r;
 }
 
-/* Whether it was there or not. RTNL. */
+/* No packet finds the member any more. */
+static void not_served(void)
+{
+	ASSERT_RTNL();
+	if (--served == 0)
+		recycle_empty();
+}
+
+/* RTNL. */
 static void leave(struct member *m)
 {
 	hash_del(&m->by_name);
@@ -121,10 +134,14 @@ static void leave(struct member *m)
 	hash_del(&m->pool.by_file);
 }
 
+/* Before anything was attached. */
 static void withdraw(struct member *m)
 {
 	rtnl_lock();
-	leave(m);
+	if (!hlist_unhashed(&m->by_name)) {
+		leave(m);
+		not_served();
+	}
 	rtnl_unlock();
 }
 
@@ -385,6 +402,9 @@ void member_close(struct member *m)
 	rtnl_unlock();
 	/* Expedited: one process may have thousands of registrations, and end. */
 	synchronize_rcu_expedited();
+	rtnl_lock();
+	not_served();
+	rtnl_unlock();
 
 	worker_stop(m);
 	vr_refresh_stats(&m->vr);

@@ -91,7 +91,7 @@ struct sk_buff *recycle_get(unsigned int least, unsigned int most, unsigned int 
 	return skb;
 }
 
-void recycle_exit(void)
+void recycle_empty(void)
 {
 	int cpu;
 

@@ -17,8 +17,8 @@ void recycle_put(struct sk_buff *skb);
 /* As from build_skb(): empty, nobody's, with `least` to `most` bytes in front and room for `len`. NULL: there is none. Softirqs off. */
 struct sk_buff *recycle_get(unsigned int least, unsigned int most, unsigned int len);
 
-/* Nobody gives or takes any more. */
-void recycle_exit(void);
+/* All that is kept goes. Nobody gives or takes meanwhile, on any CPU. */
+void recycle_empty(void);
 
 /* On all CPUs. */
 struct recycle_counts {

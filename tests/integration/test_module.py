@@ -614,6 +614,8 @@ def test_no_more_than_two_batches_of_sk_buffs_are_kept(switch, one_cpu):
         wire.send(Ether(src=A, dst=B, type=0x88b5) / bytes(50))
     wait_for(lambda: vr.stats(0)["rx_packets"] >= 300, "all frames")
     assert 128 <= parameter("kept") <= 128 * os.cpu_count()
+    vr.quit()
+    wait_for(lambda: parameter("kept") == 0, "them to be gone with the last VR")
 
 
 def test_without_runs_a_shared_nics_super_packets_are_segmented(europa, a, b):
