@@ -295,11 +295,10 @@ static int charge_worker(struct member *m, struct task_struct *vr, struct report
 
 static int set_up(struct member *m, const struct europa_ioc_register *reg, struct task_struct *vr, struct report *report)
 {
-	struct mem_cgroup *memcg = memory_group(vr);
 	int r;
 
-	r = pin_region(m, reg, memcg, report);
-	mem_cgroup_put(memcg);
+	m->memcg = memory_group(vr);
+	r = pin_region(m, reg, m->memcg, report);
 	if (r == 0)
 		r = open_pipes(m, reg, report);
 	if (r == 0)
@@ -320,6 +319,7 @@ static void free_member(struct member *m)
 	put_net(m->net);
 	put_pid(m->charged);
 	packet_free_pages(m);
+	mem_cgroup_put(m->memcg);
 	kvfree(m);
 }
 

@@ -24,6 +24,7 @@
 #include "core/vr.h"
 #include "region.h"
 
+struct mem_cgroup;
 struct port;
 struct report;
 struct pid;
@@ -54,6 +55,7 @@ struct member {
 	struct tx_frame frames[VR_BATCH];
 	const struct tx_frame *out[VR_BATCH];
 	struct list_head ready;                         /* sk_buffs for the host's stack, as soon as their slots are free again */
+	struct mem_cgroup *memcg;                       /* whom its pages are charged to, NULL: nobody */
 	struct page *pages[MEMBER_PAGES];               /* what long frames are sent in, again and again */
 	unsigned int next_page;
 	u32 polled;                                     /* bit n: port n makes frames when it is asked */

@@ -4,6 +4,8 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/ktime.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
 #include <linux/skbuff.h>
 #include <linux/virtio_net.h>
 
@@ -242,6 +244,21 @@ static struct sk_buff *copy_short(const u8 *frame, u32 len, const struct net_dev
 	return skb;
 }
 
+/* Charged to the VR, even beyond its limit: whoever next wants memory for it meets that. */
+static struct page *new_page(struct member *m)
+{
+	gfp_t gfp = GFP_ATOMIC | __GFP_COMP | __GFP_NOWARN;
+	struct mem_cgroup *before;
+	struct page *page;
+
+	if (!m->memcg)
+		return alloc_pages(gfp, PAGE_ALLOC_COSTLY_ORDER);
+	before = set_active_memcg(m->memcg);
+	page = alloc_pages(gfp | __GFP_ACCOUNT, PAGE_ALLOC_COSTLY_ORDER);
+	set_active_memcg(before);
+	return page;
+}
+
 /*
  * A page goes out in an sk_buff, and once everybody else has put it, it is filled again: from the kernel it comes
  * full of zeros, which costs as much as the copy. The worker's alone.
@@ -251,7 +268,7 @@ static struct page *next_page(struct member *m)
 	struct page **place = &m->pages[m->next_page++ % MEMBER_PAGES];
 
 	if (!*place || page_ref_count(*place) > 1) {
-		struct page *page = alloc_pages(GFP_ATOMIC | __GFP_COMP | __GFP_NOWARN, PAGE_ALLOC_COSTLY_ORDER);
+		struct page *page = new_page(m);
 
 		if (unlikely(!page))
 			return NULL;
