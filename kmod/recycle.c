@@ -17,15 +17,17 @@ struct stock {
 static DEFINE_PER_CPU(struct stock, stocks);
 
 /*
- * In one piece, with nothing hanging off it, be it empty, and nobody else has any of it. Not a driver's page pool's: the pool's end waits until its
- * last page is back, and one that is kept here may be kept for ever. Not of the memory that is there for making other memory free.
+ * In one piece, with nothing hanging off it, be it empty, and nobody else has any of it. Not in a fragment of a page: whoever has handed the frame
+ * to a process without a copy (NFQUEUE, Open vSwitch) has a reference to the page, and among those for the page's other fragments nobody sees
+ * it. Not a driver's page pool's: the pool's end waits until its last page is back, and one that is kept here may be kept for ever. Not of the
+ * memory that is there for making other memory free.
  */
 static bool is_usable(struct sk_buff *skb)
 {
 	const struct skb_shared_info *info = skb_shinfo(skb);
 
 	return !skb_shared(skb) && !skb_cloned(skb) && !skb_is_nonlinear(skb) && skb->fclone == SKB_FCLONE_UNAVAILABLE &&
-	       !skb->pp_recycle && !skb_zcopy(skb) && !info->nr_frags && !info->frag_list && !skb_pfmemalloc(skb) &&
+	       !skb->head_frag && !skb->pp_recycle && !skb_zcopy(skb) && !info->nr_frags && !info->frag_list && !skb_pfmemalloc(skb) &&
 	       skb_end_offset(skb) <= HEAD_MAX;
 }
 
@@ -56,12 +58,9 @@ static struct sk_buff *take(struct stock *stock)
 /* With all that a new kernel may have added to an sk_buff: nothing is left but its memory, where that ends, and the one reference to each. */
 static void make_anew(struct sk_buff *skb)
 {
-	bool of_fragment = skb->head_frag;
-
 	memset(skb, 0, offsetof(struct sk_buff, tail));
 	memset(skb_shinfo(skb), 0, offsetof(struct skb_shared_info, dataref));
 	atomic_set(&skb_shinfo(skb)->dataref, 1);
-	skb->head_frag = of_fragment;
 	skb->alloc_cpu = raw_smp_processor_id();
 	skb->data = skb->head;
 	skb_reset_tail_pointer(skb);

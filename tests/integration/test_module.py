@@ -709,6 +709,20 @@ def test_an_sk_buff_that_is_too_small_is_in_nobodys_way(switch, one_cpu):
     assert parameter("reused") - before >= 50
 
 
+def test_no_sk_buff_in_a_fragment_of_a_page_is_kept(switch, one_cpu):
+    """A tap device makes its sk_buffs of such for whoever doesn't wait."""
+    with switch.home.entered(), open("/dev/net/tun", "r+b", buffering=0, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as tap:
+        fcntl.ioctl(tap, 0x400454ca, struct.pack("16sH22x", b"nic", 0x1002))        # TUNSETIFF: TAP, NO_PI
+        switch.home.ip("link", "set", "nic", "up")
+        vr = switch.vr("drop", "shared=nic,ethertype 0x88b5")
+        wait_for(lambda: vr.up(0), "carrier")
+        before = parameter("kept")
+        for _ in range(10):
+            tap.write(bytes(Ether(src=A, dst=B, type=0x88b5) / bytes(50)))
+        wait_for(lambda: vr.stats(0)["rx_packets"] == 10, "the frames")
+        assert parameter("kept") == before
+
+
 def test_the_hosts_own_multicast_is_no_frame_from_the_wire(switch):
     """It is looped back through the device without an Ethernet header."""
     vr, wire = shared_nic(switch)
