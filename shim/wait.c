@@ -34,7 +34,7 @@
 
 #define NAP_PACKETS      4             /* expected during a nap, or it is no gain over the doorbell */
 #define NAP_MAX_NS       100000
-#define NAP_WORTH        4             /* a nap is so many times as long as what it takes to set its timer, or it is no nap */
+#define NAP_WORTH        16            /* a nap is so many times as long as what it takes to set its timer, or the doorbell is cheaper */
 
 static void relax(void)
 {
