@@ -148,12 +148,13 @@ struct tx_frame {
  */
 u32 tx_take(struct vr *vr, u32 vnic, struct tx_frame *frames, u32 max, u32 *looked);
 /*
- * What a frame costs whoever moves it, in frames of the usual size: its copy, and the stack's work for segments that it may be taken apart
- * into; once for each vNIC that it leaves by. A budget that counts frames would let a VR have any multiple of its share.
+ * What a frame costs whoever moves it, in frames of the usual size: its copy, of which 16 KiB cost as much as all else, and the stack's work for
+ * segments that it may be taken apart into; once for each vNIC that it leaves by. A budget that counts frames would let a VR have any multiple of
+ * its share.
  */
 static inline u32 rx_cost(u32 len)
 {
-	return 1 + len / 2048;
+	return 1 + len / 16384;
 }
 
 u32 tx_cost(const struct tx_frame *frame);
