@@ -8,7 +8,7 @@
 #define UDP_HEADER      8u
 #define GROUP           1u              /* of an Ethernet address' first byte */
 #define GROUP_COST      64u
-#define SLICE_COST      256u            /* a quarter of a millisecond, if a frame takes a microsecond */
+#define SLICE_COST      VR_BATCH        /* a batch of the usual size */
 
 /* Bytes of the longest frame that may leave by a vNIC. Without an MTU nothing is attached: the port counts what is sent. */
 static u32 longest_frame(const struct vr *vr, u32 vnic)
