@@ -14,7 +14,7 @@ struct pacer {
 	uint64_t sampled;              /* when the rate was last measured */
 	uint32_t received;             /* packets received by then: the sum of the rx rings' indexes */
 	uint32_t rate;                 /* packets a millisecond */
-	uint32_t nap_min;              /* ns: shorter naps cost more than they give */
+	uint32_t nap_cost;             /* ns, of setting its timer and what comes with that */
 	bool slack_set;                /* this thread's timer slack was made small */
 };
 

@@ -2,9 +2,9 @@
 /*
  * Adaptive polling. A data plane that found nothing waits in one of three ways:
  *
- *   nap       a short timer sleep, at rates at which several packets will have come meanwhile. The switch needn't ring, and
- *             keeps the cache lines that it writes, and the CPU where it has the same one: at the highest rates, too, this is
- *             faster than to spin.
+ *   nap       a short timer sleep, at rates at which so many packets will have come meanwhile that they pay for the timer. The switch
+ *             needn't ring, and keeps the cache lines that it writes, and the CPU where it has the same one: at the highest rates, too, this
+ *             is faster than to spin.
  *   spin      at lower rates a few microseconds before it sleeps, where that was long enough lately: the answer to what was just
  *             sent is quicker than a wake-up. It costs CPU time that a VR's quota may need for packets, so it is paid
  *             with tokens, which flow in at 5 % of the quota.
@@ -32,9 +32,8 @@
 #define TOKENS_PERMILLE  50            /* of the quota */
 #define TOKENS_SAVED_MS  20            /* how long tokens are saved up */
 
-#define NAP_PACKETS      4             /* expected during a nap, or it is no gain over the doorbell */
 #define NAP_MAX_NS       100000
-#define NAP_WORTH        16            /* a nap is so many times as long as what it takes to set its timer, or the doorbell is cheaper */
+#define NAP_NS_A_PACKET  64            /* that a nap's timer may cost for each packet expected meanwhile, or the doorbell is cheaper */
 
 static void relax(void)
 {
@@ -117,7 +116,7 @@ void pacer_init(struct europa *eu)
 	pacer->quota_permille = permille > 0 && permille < 1000 ? (uint32_t)permille : 1000;
 	pacer->tokens = tokens_for(pacer, TOKENS_SAVED_MS * NS_PER_MS);
 	pacer->spin_ns = longest_spin(pacer);
-	pacer->nap_min = NAP_WORTH * measure_nap();
+	pacer->nap_cost = measure_nap();
 	pacer->received = packets_received(eu);
 	pacer->refilled = pacer->sampled = clock_ns();
 }
@@ -218,12 +217,12 @@ static long nap_length(const struct europa *eu)
 	uint64_t rate = eu->priv->pacer.rate;
 	uint64_t length;
 
-	if (rate * NAP_MAX_NS < (uint64_t)NAP_PACKETS * NS_PER_MS)
+	if (!rate)
 		return 0;
 	length = (uint64_t)nap_packets(&eu->geometry) * NS_PER_MS / rate;
 	if (length > NAP_MAX_NS)
 		length = NAP_MAX_NS;
-	return length < eu->priv->pacer.nap_min ? 0 : (long)length;
+	return rate * length / NS_PER_MS * NAP_NS_A_PACKET < eu->priv->pacer.nap_cost ? 0 : (long)length;
 }
 
 static int nap(struct europa *eu, long ns)

@@ -72,7 +72,7 @@ static void ends_with_the_timeout(void **state)
 /* So many came lately that, whenever the rate is measured, it is one at which to nap, be it for a nanosecond. */
 static void came_fast(struct pacer *pacer)
 {
-	pacer->nap_min = 0;
+	pacer->nap_cost = 0;
 	pacer->rate = 10000000;
 	pacer->received = bed.eu->rx[0].index + bed.eu->rx[1].index - 10000000;
 }
@@ -89,6 +89,16 @@ static void naps_once_where_packets_stay_away(void **state)
 	drop_received(0, 1);
 	came_fast(pacer);
 	assert_int_equal(europa_wait(bed.eu, 1), 1);
+}
+
+/* Where a timer costs more than all packets are worth that may come meanwhile. */
+static void naps_only_where_packets_pay_for_it(void **state)
+{
+	struct pacer *pacer = &bed.eu->priv->pacer;
+
+	came_fast(pacer);
+	pacer->nap_cost = UINT32_MAX;
+	assert_int_equal(europa_wait(bed.eu, 1), 0);
 }
 
 static void *receive_later(void *arg)
@@ -256,6 +266,7 @@ int main(void)
 		TEST(looks_without_waiting),
 		TEST(ends_with_the_timeout),
 		TEST(naps_once_where_packets_stay_away),
+		TEST(naps_only_where_packets_pay_for_it),
 		TEST(wakes_by_the_doorbell),
 		TEST(reports_a_signal),
 		TEST(sleeps_in_a_poll_loop_of_ones_own),
