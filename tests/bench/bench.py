@@ -532,7 +532,7 @@ class EuropaRouter(Path3):
 
 class EuropaXdpRouter(EuropaRouter):
     """The same, which takes its frames before there is an sk_buff, as testpmd over AF_XDP does; at the same price, for who sends to it."""
-    title = f"ipfwd on {SWITCH}, received by XDP"
+    title = f"ipfwd on {SWITCH} by XDP"         # gnuplot takes a comma for the end of a field
 
     def __init__(self, letter="d"):
         if ON_MODULE:
