@@ -251,6 +251,13 @@ class Europa:
         self.wires.append(wire)
         return wire
 
+    def share_nic(self, a):
+        """home has `nic`, for VRs to share; the other end of its wire, `wire`, is in a."""
+        self.own = frozenset(["nic"])
+        self.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", a.name)
+        self.home.ip("link", "set", "nic", "up")
+        a.ip("link", "set", "wire", "up")
+
     def name(self):
         """A VR's name that nobody else uses."""
         return f"{self.stem}{'abcdefghijklmnopqrstuvwxyz'[next(self.count) - 1]}"

@@ -86,10 +86,7 @@ def test_frames_that_pass_the_checks_are_no_burden_to_others(europa, a, hostile_
     switch = europa.switches()
     links = []
     if way == "shared":
-        europa.own = frozenset(["nic"])
-        europa.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", a.name)
-        europa.home.ip("link", "set", "nic", "up")
-        a.ip("link", "set", "wire", "up")
+        europa.share_nic(a)
         links = ["--link", "0=nic", "--link", "1=nic,ip 0.0.0.0/0"]
     vr = europa.start(hostile_image, "--vnics", 2, *links, args=["/bin/hostile", 1, "offloads"])
     a.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0",
@@ -167,10 +164,7 @@ def test_a_neighbours_lies_are_not_charged_to_the_vr(europa, a, b, image):
 
 def test_a_vrs_lies_are_not_charged_to_its_neighbour(europa, a, b, hostile_image):
     """Both are on one NIC. What the neighbour cuts off, and what the switch does, is where the checksum was to be."""
-    europa.own = frozenset(["nic"])
-    europa.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", a.name)
-    europa.home.ip("link", "set", "nic", "up")
-    a.ip("link", "set", "wire", "up")
+    europa.share_nic(a)
     a.ip("address", "add", "10.0.0.2/24", "dev", "wire")
     a.ip("route", "add", "default", "via", "10.0.0.1")
     innocent = europa.start("ipfwd", "--vnics", 2, "--link", "0=nic", *ROOMY)

@@ -620,11 +620,8 @@ def test_no_more_than_two_batches_of_sk_buffs_are_kept(switch, one_cpu):
 
 def test_without_runs_a_shared_nics_super_packets_are_segmented(europa, a, b):
     """An own device says that it takes none; to a NIC they come all the same, from its other end or from GRO."""
-    europa.own = frozenset(["nic"])
-    europa.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", a.name)
-    europa.home.ip("link", "set", "nic", "up")
+    europa.share_nic(a)
     a.ip("address", "add", "10.0.0.2/24", "dev", "wire")
-    a.ip("link", "set", "wire", "up")
     a.ip("route", "add", "default", "via", "10.0.0.1")
     vr = europa.start("ipfwd", "--vnics", 2, "--runs", 0, "--link", "0=nic")
     vr.join(1, b, "10.0.1.2/24", "10.0.1.1")

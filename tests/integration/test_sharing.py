@@ -22,14 +22,11 @@ ME, ANY = "02:00:00:00:00:0a", "02:00:00:00:00:ff"
 
 
 class SharedNic:
-    """home has `nic`; the wire's other end is in a."""
+    """As Europa.share_nic has it, and the VRs on it."""
 
     def __init__(self, europa, a):
         self.europa, self.a = europa, a
-        europa.own = {"nic"}
-        europa.home.ip("link", "add", "nic", "type", "veth", "peer", "name", "wire", "netns", a.name)
-        europa.home.ip("link", "set", "nic", "up")
-        a.ip("link", "set", "wire", "up")
+        europa.share_nic(a)
         self.wire = europa.wire(a, "wire")
         self.sides, self.vrs = [], []
 
