@@ -35,6 +35,8 @@
 
 #include "core/vr.h"
 
+#define ETH_HEADER      14u
+
 static inline void pool_announce(struct ring *r, u32 n)
 {
 	WRITE_ONCE(r->mine->txn_base, r->index);

@@ -4,7 +4,6 @@
 
 /* Frames ahead of which the next slot's lines are fetched for writing: the VR had them last. */
 #define AHEAD 16
-#define ETH_HEADER 14u
 
 static int rx_dropped(struct vr *vr, u32 vnic, enum europa_drop cause)
 {

@@ -2,7 +2,6 @@
 /* Transmit: slots that the VR posted in a vNIC's tx ring become checked frames, and when those have left, EMPTY slots. */
 #include "core/pool.h"
 
-#define ETH_HEADER      14u
 #define VLAN_TAG        4u
 #define TCP_HEADER      20u
 #define UDP_HEADER      8u

@@ -120,22 +120,25 @@ int packet_open_sender(struct packet_socket **socket_, struct xsk *xsk, struct e
 	return open_socket(socket_, xsk, false, e);
 }
 
-int packet_bind_sender(struct packet_socket *s, int ifindex, struct error *e)
+static int bind_to(struct packet_socket *s, int ifindex, u16 protocol, struct error *e)
 {
-	const struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_ifindex = ifindex };
+	const struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = ifindex };
 
 	return bind(s->fd, (const struct sockaddr *)&ll, sizeof ll) < 0 ? fail(e, errno, "cannot bind a packet socket") : 0;
 }
 
+int packet_bind_sender(struct packet_socket *s, int ifindex, struct error *e)
+{
+	return bind_to(s, ifindex, 0, e);
+}
+
 int packet_bind(struct packet_socket *s, int ifindex, bool promiscuous, struct error *e)
 {
-	const struct sockaddr_ll ll = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ifindex,
-	};
 	const struct packet_mreq all = { .mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC };
+	int r = bind_to(s, ifindex, ETH_P_ALL, e);
 
-	if (bind(s->fd, (const struct sockaddr *)&ll, sizeof ll) < 0)
-		return fail(e, errno, "cannot bind a packet socket");
+	if (r < 0)
+		return r;
 	/* Where it can't be, all frames go by the packet socket. */
 	if (s->xsk && !xsk_bind(s->xsk, ifindex)) {
 		xsk_close(s->xsk);

@@ -190,7 +190,8 @@ static unsigned serve_all(struct engine *engine)
 	for (nic = engine->nics; nic; nic = nic->next)
 		work += nic_receive(nic, NIC_BUDGET);
 	/* Nobody's frames wait for the end of others' turns; those that one member sends another are published after the last one's. */
-	publish_all(engine);
+	if (engine->nics)
+		publish_all(engine);
 	for (m = engine->members; m; m = m->next) {
 		work += serve(m);
 		publish(m);

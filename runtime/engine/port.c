@@ -2,6 +2,7 @@
 /* What every kind of port does. */
 #include <string.h>
 
+#include "runtime/engine/engine.h"
 #include "runtime/engine/port.h"
 
 void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *meta)
@@ -47,7 +48,7 @@ static u32 mark(u32 now_us)
 	return now_us ? now_us : now_us - 1;
 }
 
-bool port_should_wait(struct port *port, u32 len, u32 now_us)
+static bool should_wait(struct port *port, u32 len, u32 now_us)
 {
 	struct vr *vr = &port->member->vr;
 
@@ -65,6 +66,14 @@ bool port_should_wait(struct port *port, u32 len, u32 now_us)
 		return false;
 	port->full_since_us = mark(now_us);
 	return true;
+}
+
+bool port_should_wait(struct port *port, u32 len, struct engine *engine)
+{
+	bool wait = should_wait(port, len, engine->now_us);
+
+	engine->full |= wait;
+	return wait;
 }
 
 void port_set_up(struct port *port, bool up)

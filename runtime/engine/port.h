@@ -68,9 +68,10 @@ void port_deliver(struct port *port, const u8 *frame, const struct europa_slot *
  * For ports that have a queue of their own in front of the VR: the VR has no room for this frame now, and the frame should
  * wait in the queue. It waits as long as the VR has frames to take: one that is stopped by its quota, or waits for a CPU, or is
  * being checkpointed, goes on where it was, and what the queue can't hold is dropped before anything was spent on it. A VR that has
- * taken all and keeps the slots doesn't keep the queue from moving for longer than PORT_PATIENCE_US; then its drops are counted.
+ * taken all and keeps the slots doesn't keep the queue from moving for longer than PORT_PATIENCE_US; then its drops are counted. The engine is
+ * told that frames wait.
  */
-bool port_should_wait(struct port *port, u32 len, u32 now_us);
+bool port_should_wait(struct port *port, u32 len, struct engine *engine);
 #define PORT_PATIENCE_US 20000      /* two of the usual quota periods */
 
 /* Carrier, as the data plane sees it. Engine locked. */

@@ -39,9 +39,8 @@ static unsigned device_receive(struct port *port, unsigned budget)
 
 	packet_push(socket);
 	for (cost = 0; cost < budget && packet_peek(socket, &frame); cost += rx_cost(frame.meta.len)) {
-		if (unlikely(port_should_wait(port, frame.meta.len, device->engine->now_us))) {
+		if (unlikely(port_should_wait(port, frame.meta.len, device->engine))) {
 			losing |= device->engine->now_us - device->counted_us > PORT_PATIENCE_US;
-			device->engine->full = true;
 			break;
 		}
 		losing |= frame.losing;

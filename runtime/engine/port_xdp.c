@@ -95,10 +95,8 @@ static unsigned xdp_receive(struct port *port, unsigned budget)
 	for (cost = 0; cost < budget && xsk_peek(x->xsk, &data, &len); cost += rx_cost(len)) {
 		struct europa_slot meta = describe(data, len, now_us);
 
-		if (unlikely(port_should_wait(port, meta.len, now_us))) {
-			x->engine->full = true;
+		if (unlikely(port_should_wait(port, meta.len, x->engine)))
 			break;
-		}
 		deliver(port, data, &meta);
 		xsk_next(x->xsk);
 	}
