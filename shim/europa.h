@@ -12,7 +12,7 @@
  *	if (europa_attach(&eu) < 0)
  *		return 1;
  *	for (;;) {
- *		unsigned got = europa_rx(eu, 0, burst, 32);
+ *		unsigned got = europa_rx(eu, 0, burst, europa_tx_room(eu, 1, 32));
  *		unsigned sent = europa_tx(eu, 1, burst, got);
  *
  *		europa_drop(eu, burst + sent, got - sent);
@@ -83,8 +83,8 @@ void europa_detach(struct europa *eu);
 const char *europa_strerror(int error);
 
 /*
- * Waits until a packet is there, or a slot where europa_alloc() took the last one, for at most timeout_ms (-1: for ever, 0: only
- * looks). Call it when a turn over all vNICs found nothing. Spins first, then sleeps in small steps, then on the doorbell: cheap when
+ * Waits until a packet is there and can be sent on, or a slot where europa_alloc() took the last one, for at most timeout_ms (-1: for ever,
+ * 0: only looks). Call it when a turn over all vNICs found nothing. Spins first, then sleeps in small steps, then on the doorbell: cheap when
  * idle, quick when busy. Returns
  * 1: look again; 0: timeout; -EINTR: a signal came. During a checkpoint it doesn't return until that is over.
  */
@@ -198,6 +198,39 @@ static inline unsigned europa_rx(struct europa *eu, unsigned vnic, uint32_t *__r
 	ring_release(r, n);
 	eu->idle_turns = 0;
 	return n;
+}
+
+/*
+ * How many packets europa_tx() would take now, at most `want`. Receive no more than that where they are to be sent on: work on packets that can
+ * only be dropped afterwards is wasted, and left where they are they wait, for the switch empties every tx ring, whatever becomes of the
+ * frames. Where there is no room, europa_wait() doesn't take what waits for a reason to return at once.
+ */
+static inline unsigned europa_tx_room(struct europa *eu, unsigned vnic, unsigned want)
+{
+	unsigned room = ring_reserve(&eu->tx[vnic], want);
+
+	return unlikely(room == RING_BROKEN) ? 0 : room;
+}
+
+/* What the fullest tx ring has room for. */
+static inline unsigned europa_tx_room_everywhere(struct europa *eu, unsigned want)
+{
+	unsigned vnic;
+
+	for (vnic = 0; vnic < eu->nvnics; vnic++)
+		want = europa_tx_room(eu, vnic, want);
+	return want;
+}
+
+/*
+ * As europa_rx(), but no more packets than can be sent on, whatever way each of them turns out to go. Begin each turn over the vNICs with
+ * another one, so that none takes all the room that there is.
+ */
+static inline unsigned europa_rx_forward(struct europa *eu, unsigned vnic, uint32_t *__restrict slots, unsigned max)
+{
+	if (!ring_peek(&eu->rx[vnic], 1))
+		return 0;
+	return europa_rx(eu, vnic, slots, europa_tx_room_everywhere(eu, max));
 }
 
 /* Sends packets out of a vNIC. Returns how many were taken; the rest is still the caller's. */

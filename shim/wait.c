@@ -10,6 +10,9 @@
  *             with tokens, which flow in at 5 % of the quota.
  *   sleep     on the doorbell, until the switch rings. An idle VR costs nothing.
  *
+ * Where the packets that are there can't be sent on, because a tx ring is full, it naps, longer each time: the switch says nothing when it
+ * has emptied a ring, and where it shares the CPU it needs it for that.
+ *
  * A data plane that waits has nothing in its hands: this is also where it is asked for its state (state.c).
  *
  * Which one: eu->idle_turns counts the waits since the last packet, and the rate is measured from the rx rings' indexes, so
@@ -34,6 +37,9 @@
 
 #define NAP_MAX_NS       100000
 #define NAP_NS_A_PACKET  64            /* that a nap's timer may cost for each packet expected meanwhile, or the doorbell is cheaper */
+
+#define FULL_NAP_NS      50000         /* a switch that is at work sends some fifty packets meanwhile; twice that the next time, and so on */
+#define FULL_NAP_TWICE   5
 
 static void relax(void)
 {
@@ -238,6 +244,11 @@ static int nap(struct europa *eu, long ns)
 	return nanosleep(&length, NULL) < 0 ? -EINTR : 1;
 }
 
+static long full_nap_length(uint64_t turn)
+{
+	return FULL_NAP_NS << (turn < FULL_NAP_TWICE ? turn : FULL_NAP_TWICE);
+}
+
 void drain_doorbell(struct europa *eu)
 {
 	char bytes[64];
@@ -343,12 +354,12 @@ int europa_wait(struct europa *eu, int timeout_ms)
 
 	if (is_to_save(eu, ready) && state_serve(eu))
 		return 1;
-	if (ready)
-		return 1;
-	if (timeout_ms == 0)
-		return 0;
+	if (timeout_ms == 0 || (ready && europa_tx_room_everywhere(eu, 1)))
+		return ready;
 
 	turn = eu->idle_turns++;
+	if (ready)
+		return nap(eu, full_nap_length(turn));
 	start = clock_ns();
 	measure_rate(eu, start);
 	/* After a nap without a packet the rate was yesterday's. */

@@ -121,14 +121,16 @@ static void print_counters(const struct router *r)
 	fflush(stdout);
 }
 
-/* One turn over all vNICs. Returns packets. */
-static unsigned turn(struct router *r)
+/* One turn over all vNICs, from `first` on. Returns packets. */
+static unsigned turn(struct router *r, unsigned first)
 {
-	unsigned vnic, got, work = 0;
+	unsigned i, got, work = 0;
 	u32 slots[ROUTER_BURST];
 
-	for (vnic = 0; vnic < r->nports; vnic++) {
-		got = europa_rx(r->eu, vnic, slots, ROUTER_BURST);
+	for (i = 0; i < r->nports; i++) {
+		unsigned vnic = first + i < r->nports ? first + i : first + i - r->nports;
+
+		got = europa_rx_forward(r->eu, vnic, slots, ROUTER_BURST);
 		if (!got)
 			continue;
 		router_receive(r, vnic, slots, got);
@@ -204,6 +206,7 @@ static const struct europa_state_ops state_ops = { .version = STATE_VERSION, .sa
 static void run(struct router *r)
 {
 	u64 publish = 0;
+	unsigned first = 0;
 	bool news = true;
 
 	while (!stop) {
@@ -215,7 +218,8 @@ static void run(struct router *r)
 			router_flush(r);
 			news = true;
 		}
-		work = turn(r);
+		work = turn(r, first);
+		first = first + 1 < r->nports ? first + 1 : 0;
 		news |= work > 0;
 		if (news && (!work || r->now >= publish)) {
 			publish_counters(r);

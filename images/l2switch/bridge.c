@@ -143,7 +143,7 @@ static void touch(const struct bridge *bridge, const uint32_t *slots, unsigned n
 unsigned bridge_burst(struct bridge *bridge, unsigned in, uint32_t now)
 {
 	uint32_t slots[BRIDGE_BURST];
-	unsigned got = europa_rx(bridge->eu, in, slots, BRIDGE_BURST);
+	unsigned got = europa_rx_forward(bridge->eu, in, slots, BRIDGE_BURST);
 
 	if (!got)
 		return 0;

@@ -128,12 +128,15 @@ static const struct europa_state_ops state_ops = { .version = STATE_VERSION, .sa
 
 static void run(struct bridge *bridge)
 {
+	unsigned first = 0;
+
 	while (!stop) {
 		uint32_t now = seconds();
 		unsigned work = 0;
 
-		for (unsigned port = 0; port < bridge->eu->nvnics; port++)
-			work += bridge_burst(bridge, port, now);
+		for (unsigned i = 0; i < bridge->eu->nvnics; i++)
+			work += bridge_burst(bridge, (first + i) % bridge->eu->nvnics, now);
+		first++;
 		/* Not for ever: a signal that comes just before the sleep is seen after it. */
 		if (!work)
 			europa_wait(bridge->eu, 1000);

@@ -69,7 +69,7 @@ static unsigned forward(struct europa *eu, unsigned in, unsigned burst, uint64_t
 {
 	uint32_t slots[BURST_MAX];
 	unsigned out = (in ^ 1) < eu->nvnics ? in ^ 1 : in;
-	unsigned got = europa_rx(eu, in, slots, burst);
+	unsigned got = europa_rx(eu, in, slots, europa_tx_room(eu, out, burst));
 	unsigned sent = got ? europa_tx(eu, out, slots, got) : 0;
 
 	if (sent < got) {

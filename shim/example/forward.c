@@ -8,7 +8,7 @@
 static void forward(struct europa *eu, unsigned in, unsigned out, uint64_t *count)
 {
 	uint32_t packets[BURST];
-	unsigned got = europa_rx(eu, in, packets, BURST);
+	unsigned got = europa_rx(eu, in, packets, europa_tx_room(eu, out, BURST));
 	unsigned sent = europa_tx(eu, out, packets, got);
 
 	europa_drop(eu, packets + sent, got - sent);

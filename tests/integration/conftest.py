@@ -453,6 +453,18 @@ def process_name(pid):
         return ""
 
 
+@contextlib.contextmanager
+def stopped(*pids):
+    """Processes that stand still meanwhile."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
 def process_state(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

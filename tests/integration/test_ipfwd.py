@@ -6,6 +6,8 @@ ipfwd as its neighbours see it.
 
 `bare` has packet sockets on both sides and no IP stack behind them, so that every frame is the test's; its next hops are static.
 """
+import contextlib
+import itertools
 import random
 import re
 
@@ -13,7 +15,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
 from scapy.layers.l2 import ARP, Ether
 
-from conftest import IMAGES, wait_for
+from conftest import IMAGES, SWITCH, process_name, stopped, wait_for
 
 ME, NEXT = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 
@@ -52,6 +54,27 @@ def sums_are_right(packet):
             again[layer].chksum = None
     again = Ether(bytes(again))
     return all(packet[layer].chksum == again[layer].chksum for layer in (IP, TCP, UDP, ICMP) if layer in packet)
+
+
+def test_what_the_way_out_has_no_room_for_waits(europa, a, b):
+    """Two full receive rings lead to one transmit ring, which europad doesn't empty while it stands still."""
+    bare = Bare(europa, a, b, "--pool", 8192, vnics=3)
+    also_left = europa.wire(a, bare.vr.join(2, a))
+    to_right = bytes(Ether(src=ME, dst=bare.mac[0]) / IP(src="10.0.0.2", dst="10.0.1.2") / UDP(dport=7000, chksum=0) / bytes(8))[:-8]
+    (data_plane,) = [pid for pid in bare.vr.pids() if process_name(pid) == "ipfwd"]
+    with contextlib.ExitStack() as no_switch:
+        with stopped(data_plane):
+            for n in range(1000):
+                bare.left.send(to_right + b"left%04d" % n)
+                also_left.send(bytes.fromhex(bare.mac[2].replace(":", "")) + to_right[6:] + b"also%04d" % n)
+            wait_for(lambda: all(bare.vr.stat()["vnics"][vnic]["rx_packets"] >= 1000 for vnic in (0, 2)), "the receive rings to fill")
+            no_switch.enter_context(stopped(*europa.switch_pids()))
+        if SWITCH != "kmod":
+            wait_for(lambda: bare.vr.stat()["vnics"][1]["tx_ring"]["used"] == 1024, "the transmit ring to fill")
+    got = list(itertools.islice((raw[-8:] for raw in bare.right.frames() if raw[-8:-4] in (b"left", b"also")), 2000))
+    for side in (b"left", b"also"):
+        assert [load for load in got if load.startswith(side)] == [b"%s%04d" % (side, n) for n in range(1000)]
+    assert bare.counter("tx_full") == 0
 
 
 def test_pings_pass(routed):

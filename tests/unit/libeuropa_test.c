@@ -222,6 +222,39 @@ static void takes_no_more_than_a_ring_holds(void **state)
 	bed_assert_whole(&bed);
 }
 
+/* What can't be sent on stays in the rx ring, where it has cost nothing yet. */
+static void receives_what_it_can_send_on(void **state)
+{
+	struct tx_frame frames[VR_BATCH];
+	uint32_t slots[64] = { 0 };
+	unsigned taken;
+
+	assert_int_equal(europa_tx_room(bed.eu, 2, 100), 64);
+	assert_int_equal(europa_tx_room(bed.eu, 2, 10), 10);
+	bed_receive_numbered(&bed, 0, 0, 60);
+	assert_int_equal(europa_rx_forward(bed.eu, 0, slots, 64), 60);
+	assert_int_equal(europa_tx(bed.eu, 2, slots, 60), 60);
+	assert_int_equal(europa_tx_room(bed.eu, 2, 100), 4);
+	assert_int_equal(europa_tx_room(bed.eu, 1, 100), 64);
+	assert_int_equal(europa_tx_room_everywhere(bed.eu, 100), 4);
+
+	bed_receive_numbered(&bed, 0, 60, 10);
+	assert_int_equal(europa_rx_forward(bed.eu, 0, slots, 3), 3);
+	assert_int_equal(europa_tx(bed.eu, 2, slots, 3), 3);
+	assert_int_equal(europa_rx_forward(bed.eu, 0, slots, 64), 1);
+	assert_int_equal(europa_tx(bed.eu, 2, slots, 1), 1);
+	assert_int_equal(europa_rx_forward(bed.eu, 0, slots, 64), 0);
+
+	taken = bed_take(&bed, 2, frames);
+	bed_sent(&bed, frames, taken);
+	assert_true(taken >= 6);
+	assert_int_equal(europa_rx_forward(bed.eu, 0, slots, 64), 6);
+	assert_int_equal(frame_number(europa_data(bed.eu, slots[0])), 64);
+	europa_drop(bed.eu, slots, 6);
+	bed_drain(&bed, 2);
+	bed_assert_whole(&bed);
+}
+
 static void originates_from_empty_slots(void **state)
 {
 	struct tx_frame frames[VR_BATCH];
@@ -485,6 +518,7 @@ int main(void)
 		ATTACHED(says_what_it_knows),
 		ATTACHED(forwards_what_it_receives),
 		ATTACHED(takes_no_more_than_a_ring_holds),
+		ATTACHED(receives_what_it_can_send_on),
 		ATTACHED(originates_from_empty_slots),
 		ATTACHED(replicates_one_packet_to_many),
 		ATTACHED(pushes_into_the_headroom_only),

@@ -101,6 +101,39 @@ static void naps_only_where_packets_pay_for_it(void **state)
 	assert_int_equal(europa_wait(bed.eu, 1), 0);
 }
 
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+/* What waits can't be sent on: the switch needs the CPU, not the data plane. */
+static void sleeps_while_a_way_out_is_full(void **state)
+{
+	uint32_t slots[64] = { 0 };
+	long before = sleeps();
+
+	bed_receive_numbered(&bed, 0, 0, 64);
+	assert_int_equal(europa_rx(bed.eu, 0, slots, 64), 64);
+	assert_int_equal(europa_tx(bed.eu, 1, slots, 64), 64);
+	assert_int_equal(europa_wait(bed.eu, 0), 0);
+
+	bed_receive_numbered(&bed, 0, 64, 1);
+	assert_int_equal(europa_wait(bed.eu, 0), 1);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(europa_wait(bed.eu, 1000), 1);
+	assert_true(sleeps() - before >= 20);
+
+	bed_drain(&bed, 1);
+	before = sleeps();
+	assert_int_equal(europa_wait(bed.eu, 1000), 1);
+	assert_int_equal(sleeps(), before);
+	drop_received(0, 1);
+	bed_assert_whole(&bed);
+}
+
 static void *receive_later(void *arg)
 {
 	usleep(20000);
@@ -267,6 +300,7 @@ int main(void)
 		TEST(ends_with_the_timeout),
 		TEST(naps_once_where_packets_stay_away),
 		TEST(naps_only_where_packets_pay_for_it),
+		TEST(sleeps_while_a_way_out_is_full),
 		TEST(wakes_by_the_doorbell),
 		TEST(reports_a_signal),
 		TEST(sleeps_in_a_poll_loop_of_ones_own),
