@@ -28,6 +28,7 @@
 #define NIC_BUDGET     128u    /* a shared NIC a round, likewise */
 #define FREE_BUDGET    256u    /* slots that a member has dropped, a round */
 #define WATCH_US       500000u /* between two looks for what makes no progress */
+#define STINT_US       50u     /* of work on end, then whom it woke on this CPU has his turn */
 #define SPIN_US        30u     /* without work, before going to sleep: the CPU may be somebody else's who makes work */
 #define VAIN_SPINS     4u      /* in a row, then the VR wants this CPU to make room, */
 #define VAIN_TRIES     64u     /* and only one in so many is tried */
@@ -141,12 +142,13 @@ static unsigned serve(struct member *m)
 }
 
 /* One byte at most a round. A full pipe is as good: the VR has yet to read what is in it. */
-static void publish(struct member *m)
+static void publish(struct engine *engine, struct member *m)
 {
 	member_flush(m);
 	if (!m->ring)
 		return;
 	m->ring = false;
+	engine->rang = true;
 	if (write(m->doorbell, "", 1) < 0 && errno != EAGAIN)
 		note("%s: doorbell: errno %d", m->name, errno);
 }
@@ -156,7 +158,7 @@ static void publish_all(struct engine *engine)
 	struct member *m;
 
 	for (m = engine->members; m; m = m->next)
-		publish(m);
+		publish(engine, m);
 }
 
 static u32 monotonic_us(void)
@@ -194,7 +196,7 @@ static unsigned serve_all(struct engine *engine)
 		publish_all(engine);
 	for (m = engine->members; m; m = m->next) {
 		work += serve(m);
-		publish(m);
+		publish(engine, m);
 	}
 	watch_over(engine);
 	publish_all(engine);
@@ -412,6 +414,21 @@ static bool spins_in_vain(const struct engine *engine)
 
 /* ---- the thread ---- */
 
+/*
+ * Who is woken on a CPU doesn't always take it from who has it, and then waits for the next tick, up to 4 ms away: a VR, and its packets with it,
+ * for as long as a neighbour's flood leaves this thread no time to sleep.
+ */
+static void let_the_woken_run(struct engine *engine)
+{
+	if (!engine->rang || engine->now_us - engine->stint_us < STINT_US)
+		return;
+	pthread_mutex_unlock(&engine->lock);
+	sched_yield();
+	pthread_mutex_lock(&engine->lock);
+	engine->rang = false;
+	engine->stint_us = monotonic_us();
+}
+
 static void step_aside(struct engine *engine)
 {
 	pthread_mutex_unlock(&engine->lock);
@@ -438,6 +455,7 @@ static void *poll_thread(void *arg)
 			if (idle_since)
 				engine->vain = 0;
 			idle_since = 0;
+			let_the_woken_run(engine);
 			continue;
 		}
 		if (!idle_since)
@@ -445,6 +463,8 @@ static void *poll_thread(void *arg)
 		if (cycles() - idle_since > spin || spins_in_vain(engine)) {
 			engine->vain++;
 			sleep_on(engine, &watch);
+			engine->rang = false;
+			engine->stint_us = monotonic_us();
 			/* Woken for nothing, it sleeps again at once: who kicks without work doesn't buy spinning. */
 		}
 	}
