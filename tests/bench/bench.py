@@ -167,7 +167,8 @@ def pin(pids, *cpus):
             os.sched_setaffinity(int(thread), cpus)
 
 
-nice_before = {}
+MY_SESSION = Path("/proc/self/autogroup")       # which is also that of whoever typed `make bench`
+nice_before, session_before = {}, []
 
 
 def above_other_load():
@@ -177,6 +178,8 @@ def above_other_load():
     whomever, and beside the others it would wait for ever at nice 0.
     """
     os.setpriority(os.PRIO_PROCESS, 0, -20)
+    with contextlib.suppress(OSError):
+        session_before.append(MY_SESSION.read_text().split()[-1])
     lift_session(os.getpid())
     for pid in softirq_threads():
         nice_before[pid] = os.getpriority(os.PRIO_PROCESS, pid)
@@ -218,6 +221,8 @@ def weigh_as_before():
     for path, weight in weights_before.items():
         with contextlib.suppress(OSError):
             path.write_text(weight)
+    for nice in session_before:
+        MY_SESSION.write_text(nice)
     for pid, nice in nice_before.items():
         os.setpriority(os.PRIO_PROCESS, pid, nice)
 
