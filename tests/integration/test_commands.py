@@ -351,8 +351,7 @@ def test_devices_go_where_supervisor_and_switch_were_killed(europa):
 def test_with_rm_nothing_is_kept(europa):
     vr = europa.start("nullfwd", "--rm")
     os.kill(europa.ps()[0]["pid"], signal.SIGKILL)
-    wait_for(lambda: europa.ps() == [], "it to be forgotten")
-    assert vr.leftovers() == []
+    wait_for(lambda: europa.ps() == [] and not vr.leftovers(), "it to be forgotten, and its supervisor to end")
 
 
 # ---- stat ----
