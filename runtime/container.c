@@ -569,6 +569,16 @@ static int await_exec(struct container *c, struct error *e)
 
 /* ---- what others see ---- */
 
+/* What is renamed over is gone: not a device, nor a link such as /dev/stdout. */
+static int check_pid_file(const char *path, struct error *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return refuse(e, "pid file \"%s\": expected a regular file, or none that is there", path);
+	return 0;
+}
+
 static int write_pid_file(struct container *c, struct error *e)
 {
 	char temporary[PATH_MAX];
@@ -577,6 +587,9 @@ static int write_pid_file(struct container *c, struct error *e)
 
 	if (!c->spec->pid_file)
 		return 0;
+	wrong = check_pid_file(c->spec->pid_file, e);
+	if (wrong)
+		return wrong;
 	if (snprintf(temporary, sizeof temporary, "%s.%d", c->spec->pid_file, getpid()) >= (int)sizeof temporary)
 		return fail(e, ENAMETOOLONG, "pid file \"%s\"", c->spec->pid_file);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);

@@ -225,6 +225,20 @@ def test_the_pid_file_has_process_1_and_goes_with_it(europa, box, image, tmp_pat
     assert not pid_file.exists()
 
 
+def test_a_pid_file_does_not_take_the_place_of_what_is_no_file(europa, box, image, tmp_path):
+    """As --pid-file /dev/null and --pid-file /dev/stdout would have it."""
+    fifo, link, directory = tmp_path / "fifo", tmp_path / "link", tmp_path / "directory"
+    os.mkfifo(fifo)
+    link.symlink_to(fifo)
+    directory.mkdir()
+    bundle = image("/probe", "wait")
+    for path in (fifo, link, directory):
+        done = box.run(bundle, "--pid-file", path)
+        assert done.returncode == 125
+        assert done.stderr == f'europa-run: pid file "{path}": expected a regular file, or none that is there\n'
+    assert fifo.is_fifo() and link.is_symlink() and directory.is_dir()
+
+
 def test_process_1_reaps_orphans(box, image):
     seen = box(image("/probe"), "orphan")
     assert {line.split()[0] for line in seen.splitlines() if line[0].isdigit()} == {"1", "2"}
