@@ -552,19 +552,23 @@ static int check_vnics(const struct request *r, struct error *e)
 }
 
 /* The kernel takes no quota below 1 ms; said here, in the user's words, and not when the group is made. */
+int options_check_period(uint32_t permille, uint32_t period_us, struct error *e)
+{
+	if (!permille || !period_us || (uint64_t)permille * period_us / 1000 >= MIN_QUOTA_US)
+		return 0;
+	return refuse(e, "--cpu-period \"%uus\": expected at least %uus with a quota of %u.%u%%, for 1 ms in each period",
+		      period_us, (MIN_QUOTA_US * 1000 + permille - 1) / permille, permille / 10, permille % 10);
+}
+
 static int check_quota(const struct vr_limits *limits, struct error *e)
 {
 	uint64_t quota = (uint64_t)limits->cpu_permille * limits->period_us / 1000;
 
 	if (limits->burst_us && !limits->cpu_permille)
 		return refuse(e, "--cpu-burst: expected a quota (--cpu) that it can save up");
-	if (!limits->cpu_permille || !limits->period_us)
-		return 0;
-	if (quota < MIN_QUOTA_US)
-		return refuse(e, "--cpu-period \"%uus\": expected at least %uus with a quota of %u.%u%%, for 1 ms in each period",
-			      limits->period_us, (MIN_QUOTA_US * 1000 + limits->cpu_permille - 1) / limits->cpu_permille,
-			      limits->cpu_permille / 10, limits->cpu_permille % 10);
-	if (limits->burst_us > quota)
+	if (options_check_period(limits->cpu_permille, limits->period_us, e))
+		return -EINVAL;
+	if (quota && limits->burst_us > quota)
 		return refuse(e, "--cpu-burst \"%uus\": expected at most the quota, %lluus in each period",
 			      limits->burst_us, (unsigned long long)quota);
 	return 0;

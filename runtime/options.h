@@ -23,6 +23,9 @@ void options_name_stem(const char *image, char stem[VR_NAME_MAX]);
 /* Puts the CPU quota into the data plane's environment, where libeuropa looks for it. */
 int options_tell_quota(struct vr_spec *spec, struct error *e);
 
+/* A period too short for the quota is refused. */
+int options_check_period(uint32_t permille, uint32_t period_us, struct error *e);
+
 /* Options that name a limit; the rows of run_options and update_options with these keys. */
 enum {
 	OPTION_CPU = OPTION_LONG,

@@ -82,6 +82,14 @@ static int tell(const struct vr_state *state, uint32_t permille, struct error *e
 	return control < 0 ? control : region_tell_quota(control, permille, e);
 }
 
+/* A period that is asked for is had, or refused; one that isn't becomes as long as a new quota needs. */
+static int check_period(const struct vr_limits *changes, const struct vr_limits *now, struct error *e)
+{
+	uint32_t permille = changes->cpu_permille ? changes->cpu_permille : now->cpu_permille;
+
+	return options_check_period(permille == UINT32_MAX ? 0 : permille, changes->period_us, e);
+}
+
 static int update_locked(struct vr_state *state, const struct vr_limits *limits, struct error *e)
 {
 	struct vr_limits before, undo;
@@ -96,7 +104,7 @@ static int update_locked(struct vr_state *state, const struct vr_limits *limits,
 		return err;
 	err = cgroups_limits(set, &before, e);
 	if (!err) {
-		err = cgroups_update(set, limits, e);
+		err = check_period(limits, &before, e) ?: cgroups_update(set, limits, e);
 		if (!err) {
 			err = record(state, set, e);
 			if (!err)

@@ -494,6 +494,16 @@ def test_update_is_all_or_nothing(europa):
     assert json.loads(europa("inspect", vr.name).stdout)[0]["state"]["limits"] == before
 
 
+def test_update_refuses_a_period_that_it_cannot_give(europa):
+    vr = europa.start("nullfwd", "--cpu", "5%", "--cpu-period", "40ms")
+    before = vr.inspect()["state"]["limits"]
+    wanted = '--cpu-period "10000us": expected at least 20000us with a quota of 5.0%, for 1 ms in each period'
+    assert failed(europa, "update", "--cpu-period", "10ms", vr.name) == wanted
+    assert failed(europa, "update", "--cpu-period", "10ms", "--cpu", "5%", vr.name) == wanted
+    assert vr.inspect()["state"]["limits"] == before
+    europa("update", "--cpu-period", "10ms", "--cpu", "10%", vr.name)
+
+
 # ---- logs ----
 
 def test_logs_show_what_was_printed(europa, tmp_path):
