@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The europa binary: `europa NAME ...` and, by a link of that name, `europa-NAME ...`. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,13 +149,26 @@ static int run_subcommand(int argc, char **argv)
 	return c ? run_command(c, argc - 1, argv + 1) : unknown_command(argv[1]);
 }
 
+/* A script must not take half of the output for all of it. A reader that has gone has what it wanted. */
+static int check_output(const char *called, int status)
+{
+	int error = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0;
+
+	if (status || !error || error == EPIPE)
+		return status;
+	fprintf(stderr, "%s: cannot write to standard output: %s\n", called, strerror(error));
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
 	const char *called = slash ? slash + 1 : argc ? argv[0] : "europa";
 	const struct command *c = NULL;
+	int status;
 
 	if (strncmp(called, "europa-", 7) == 0)
 		c = find_command(called + 7);
-	return c ? run_command(c, argc, argv) : run_subcommand(argc, argv);
+	status = c ? run_command(c, argc, argv) : run_subcommand(argc, argv);
+	return check_output(called, status);
 }

@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/cleanup.h"
@@ -105,6 +106,14 @@ __attribute__((noreturn)) static void run_detached(struct vr_spec *spec, struct 
 	_exit(container.exit_status);
 }
 
+/* A VR whose name nobody was told is not to be. A reader that has gone didn't want to know. */
+static int print_name(struct report *report)
+{
+	if (puts(report->name) >= 0 && fflush(stdout) == 0)
+		return 0;
+	return errno == EPIPE ? 0 : fail(&report->error, errno, "cannot print the name \"%s\"", report->name);
+}
+
 /* Waits for the report; a signal that ends us comes first or not at all, and then the supervisor gets no answer. */
 static int hear(int supervisor, const sigset_t *ending, struct report *report)
 {
@@ -116,7 +125,12 @@ static int hear(int supervisor, const sigset_t *ending, struct report *report)
 		;
 	if (wait[1].revents && read(signals, &info, sizeof info) == sizeof info)
 		return 128 + (int)info.ssi_signo;
-	if (recv(supervisor, report, sizeof *report, 0) != sizeof *report || send(supervisor, "", 1, MSG_NOSIGNAL) != 1) {
+	if (recv(supervisor, report, sizeof *report, 0) != sizeof *report) {
+		report->status = EXIT_OWN_ERROR;
+		refuse(&report->error, "the supervisor died while it made the virtual router");
+	} else if (!report->status && print_name(report)) {
+		report->status = EXIT_OWN_ERROR;
+	} else if (send(supervisor, "", 1, MSG_NOSIGNAL) != 1) {
 		report->status = EXIT_OWN_ERROR;
 		refuse(&report->error, "the supervisor died while it made the virtual router");
 	}
@@ -146,10 +160,12 @@ static int detach(const char *command, struct vr_spec *spec, struct restored *re
 	interrupted = hear(ends[0], &ending, &report);
 	if (interrupted)
 		return interrupted;
-	if (report.status)
-		return command_failed(command, &report.error, report.status);
-	puts(report.name);
-	return 0;
+	if (!report.status)
+		return 0;
+	/* Nothing of it is left when we return. */
+	close(ends[0]);
+	waitpid(pid, NULL, 0);
+	return command_failed(command, &report.error, report.status);
 }
 
 int launch(const char *command, struct vr_spec *spec, struct restored *restored)

@@ -196,6 +196,23 @@ def test_a_bad_value_is_quoted_with_what_would_be_right(europa, argv, message):
     assert failed(europa, *argv) == message
 
 
+@pytest.mark.parametrize("argv", [("--version",), ("ps",), ("ps", "--format", "json"), ("stat",), ("run", "--help")])
+def test_output_that_could_not_be_written_is_an_error(europa, argv):
+    for where in ("/dev/full", "&-"):
+        done = europa.home.run("sh", "-c", f'exec "$@" >{where}', "sh", BIN / "europa", *argv, env=europa.env, check=False)
+        assert done.returncode == 1
+        assert re.fullmatch(r"europa: cannot write to standard output: .*\n", done.stderr), done.stderr
+
+
+def test_a_vr_whose_name_nobody_was_told_is_not(europa):
+    name = europa.name()
+    done = europa.home.run("sh", "-c", 'exec "$@" >/dev/full', "sh", BIN / "europa-run", "-d", "--name", name, *europa.switch(),
+                           IMAGES / "nullfwd", env=europa.env, check=False)
+    assert done.returncode == 125
+    assert done.stderr == f'europa-run: cannot print the name "{name}": No space left on device\n'
+    assert europa.ps() == []
+
+
 def test_a_run_directory_of_others_is_refused(europa, tmp_path):
     tmp_path.chmod(0o755)
     done = europa.home.run(BIN / "europa-ps", env=dict(europa.env, EUROPA_RUN_DIR=str(tmp_path)), check=False)
