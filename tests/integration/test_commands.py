@@ -605,6 +605,13 @@ def test_a_terminal_is_not_at_the_data_planes_mercy(europa):
 
 # ---- inspect ----
 
+def test_the_examples_of_inspect_find_the_devices(europa):
+    vr = europa.start("nullfwd", "--vnics", 2)
+    assert [vnic["device"] for vnic in vr.inspect()["state"]["vnics"]] == [vr.device(0), vr.device(1)]
+    for text in (ROOT / "docs/man/europa-inspect.1").read_text(), europa("inspect", "--help").stdout:
+        assert re.findall(r"jq -r '(.*)'", text) == [".[0].state.vnics[].device"]
+
+
 def test_inspect_knows_everything(europa):
     one, two = europa.start("nullfwd", "--vnics", 1, "--env", "A=b"), europa.start("nullfwd")
     entries = json.loads(europa("inspect", one.name, two.name).stdout)
