@@ -170,5 +170,9 @@ static int detach(const char *command, struct vr_spec *spec, struct restored *re
 
 int launch(const char *command, struct vr_spec *spec, struct restored *restored)
 {
+	struct error e = { 0 };
+
+	if (geteuid() != 0)
+		return refuse(&e, "only root can make a virtual router"), command_failed(command, &e, EXIT_OWN_ERROR);
 	return spec->detach ? detach(command, spec, restored) : run_here(command, spec, restored);
 }

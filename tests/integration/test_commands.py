@@ -213,6 +213,13 @@ def test_a_vr_whose_name_nobody_was_told_is_not(europa):
     assert europa.ps() == []
 
 
+def test_only_root_makes_a_vr(europa):
+    done = europa.home.run("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", BIN / "europa-run", IMAGES / "nullfwd",
+                           env=europa.env, check=False)
+    assert done.returncode == 125
+    assert done.stderr == "europa-run: only root can make a virtual router\n"
+
+
 def test_a_run_directory_of_others_is_refused(europa, tmp_path):
     tmp_path.chmod(0o755)
     done = europa.home.run(BIN / "europa-ps", env=dict(europa.env, EUROPA_RUN_DIR=str(tmp_path)), check=False)
