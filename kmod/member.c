@@ -340,7 +340,7 @@ static int build(struct member *m, const struct europa_ioc_register *reg, struct
 		withdraw(m);
 		if (m->thread) {
 			worker_stop(m);
-			vr_set_status(&m->vr, EUROPA_DETACHED);
+			vr_leave(&m->vr);
 		}
 	}
 	return r;
@@ -407,9 +407,7 @@ void member_close(struct member *m)
 	rtnl_unlock();
 
 	worker_stop(m);
-	vr_refresh_stats(&m->vr);
-	if (!m->vr.quarantined)
-		vr_set_status(&m->vr, EUROPA_DETACHED);
+	vr_leave(&m->vr);
 	pr_debug("europa: %s destroyed\n", m->name);
 	free_member(m);
 }

@@ -188,6 +188,13 @@ void vr_set_status(struct vr *vr, u32 status)
 	WRITE_ONCE(vr->header->status, status);
 }
 
+void vr_leave(struct vr *vr)
+{
+	vr_refresh_stats(vr);
+	if (!vr->quarantined)
+		vr_set_status(vr, EUROPA_DETACHED);
+}
+
 void vr_quiesce(struct vr *vr, u32 how)
 {
 	vr->fenced = how == EUROPA_QUIESCE_IN;

@@ -72,6 +72,8 @@ void vr_init(struct vr *vr, const struct europa_geometry *geo, const char *name,
  * ringing. -EINVAL: control doesn't hold a region of this geometry.
  */
 int vr_adopt(struct vr *vr, const struct europa_geometry *geo, void *control, void *pool, void *memory);
+/* The last that a switch does with a region. The next one is to know who is in quarantine. */
+void vr_leave(struct vr *vr);
 
 void vr_set_status(struct vr *vr, u32 status);
 /*

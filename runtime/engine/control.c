@@ -116,8 +116,7 @@ static void unregister(struct engine *engine, struct member *member, bool keep_d
 			ports[n++] = port;
 	}
 	unlink_member(engine, member);
-	vr_refresh_stats(&member->vr);
-	vr_set_status(&member->vr, EUROPA_DETACHED);
+	vr_leave(&member->vr);
 	engine_unlock(engine);
 
 	if (!keep_devices)

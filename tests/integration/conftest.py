@@ -297,11 +297,11 @@ class Europa:
         except FileNotFoundError:
             return []
 
-    def end_switch(self):
+    def end_switch(self, how=signal.SIGKILL):
         """europad is killed; the module is unloaded and loaded again, after its VRs have been told to let go. No VR is to end."""
         if SWITCH != "kmod":
             (switch,) = wait_for(self.switch_pids, "europad")
-            os.kill(switch, signal.SIGKILL)
+            os.kill(switch, how)
             return
         replace_module()
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A VR that writes garbage wherever it can (hostile.c) beside one that minds its own business; and neighbours that lie about their frames."""
 import errno
+import signal
 import struct
 
 import pytest
@@ -77,6 +78,17 @@ def test_an_adopting_switch_survives_garbage_too(europa, hostile_image):
         moved = bystander.stat()["vnics"][0]["rx_packets"]
         wait_for(lambda: bystander.stat()["vnics"][0]["rx_packets"] > moved, "the bystander's packets")
     assert vr.state()["status"] == "running"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+def test_the_next_switch_pardons_nobody(europa, hostile_image, how):
+    vr = europa.start(hostile_image, "--vnics", 2, "--link", "0=generator:size=64", "--link", "1=none")
+    wait_for(lambda: vr.stat()["switch"]["status"] == "quarantined", "the quarantine")
+    before = vr.stat()["switch"]
+    europa.end_switch(how)
+    wait_for(lambda: vr.stat()["switch"]["epoch"] > before["epoch"], "the next switch")
+    wait_for(lambda: vr.stat()["switch"]["status"] == "quarantined", "the quarantine")
+    assert vr.stat()["switch"]["violations"] == before["violations"]
 
 
 @pytest.mark.parametrize("way", ["routed", "bridged", "shared"])

@@ -34,7 +34,7 @@ static void rings_counters_and_free_slots_go_on(void **state)
 	rx_flush(&bed.vr, 0);
 	assert_int_equal(peer_get(&bed.peer.rx[0]), a);
 	vr_sleep(&bed.vr);
-	vr_set_status(&bed.vr, EUROPA_DETACHED);
+	vr_leave(&bed.vr);
 
 	memset(bed.memory, 0xff, vr_memory(&geo));
 	assert_int_equal(vr_adopt(&next, &geo, bed.control, bed.pool, bed.memory), 0);
@@ -95,6 +95,24 @@ static void a_vr_in_quarantine_stays_there(void **state)
 	assert_true(bed.vr.quarantined);
 	assert_int_equal(bed.vr.header->status, EUROPA_QUARANTINED);
 	assert_int_equal(bed_receive(&bed, 0, 60, 0), -1);
+	bed_free(&bed);
+}
+
+static void a_switch_that_leaves_in_good_order_is_no_pardon(void **state)
+{
+	struct europa_geometry geo = small_geometry();
+	struct bed bed;
+
+	bed_make(&bed, &geo);
+	vr_leave(&bed.vr);
+	assert_int_equal(bed.vr.header->status, EUROPA_DETACHED);
+
+	assert_int_equal(vr_adopt(&bed.vr, &geo, bed.control, bed.pool, bed.memory), 0);
+	vr_violation(&bed.vr, 0, EUROPA_DROP_BAD_INDEX, VR_TOLERANCE);
+	vr_leave(&bed.vr);
+	assert_int_equal(vr_adopt(&bed.vr, &geo, bed.control, bed.pool, bed.memory), 0);
+	assert_true(bed.vr.quarantined);
+	assert_int_equal(bed.vr.header->status, EUROPA_QUARANTINED);
 	bed_free(&bed);
 }
 
@@ -413,6 +431,7 @@ int main(void)
 		cmocka_unit_test(rings_counters_and_free_slots_go_on),
 		cmocka_unit_test(a_request_is_withdrawn_where_nobody_remembers_its_fence),
 		cmocka_unit_test(a_vr_in_quarantine_stays_there),
+		cmocka_unit_test(a_switch_that_leaves_in_good_order_is_no_pardon),
 		cmocka_unit_test(what_is_no_region_is_refused),
 		cmocka_unit_test(killed_at_any_instruction_it_loses_no_slot),
 	};
