@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "runtime/cleanup.h"
+#include "runtime/descriptors.h"
 #include "runtime/engine/control.h"
 #include "runtime/engine/device.h"
 #include "runtime/engine/engine.h"
@@ -219,7 +220,10 @@ int main(int argc, char **argv)
 
 	if (parse_options(argc, argv, &options) < 0)
 		return 125;
-	close_range(STDERR_FILENO + 1, ~0u, 0);
+	if (descriptors_tidy(&e) < 0) {
+		fprintf(stderr, "europad: %s\n", e.text);
+		return 125;
+	}
 	allow_descriptors();
 	umask(077);
 	if (chdir("/") < 0)

@@ -112,6 +112,16 @@ def test_killed_at_random_under_load_a_hundred_times(europa, a, b):
 
 
 @pytest.mark.skipif(SWITCH == "kmod", reason="is about europad")
+def test_europad_is_started_with_nothing_open(europa):
+    europa.home.run("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", BUILD / "bin" / "europad", "--keep", env=europa.env)
+    pid, = wait_for(europa.switch_pids, "europad")
+    europa.start("nullfwd", "--vnics", 1).kill("--time", "0")
+    assert europa.switch_pids() == [pid]
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not europa.switch_pids(), "europad to end")
+
+
+@pytest.mark.skipif(SWITCH == "kmod", reason="is about europad")
 def test_a_switch_that_had_no_vr_for_a_while_is_taken_over_as_well(europa):
     """europad --keep has a VR, none, and another one; then it is killed. Its successor finds the devices where they were."""
     europa.home.popen(BUILD / "bin" / "europad", "--keep", "--foreground", env=europa.env)
