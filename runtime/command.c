@@ -156,6 +156,18 @@ void command_usage(const struct command *c, FILE *to)
 	fprintf(to, "\nMore: man europa-%s\n", c->name);
 }
 
+int command_flush(void)
+{
+	static int first;
+
+	/* stdio drops what it couldn't write, and the next time there is nothing that could fail. */
+	if (fflush(stdout) && !first)
+		first = errno;
+	else if (ferror(stdout) && !first)
+		first = EIO;
+	return first == EPIPE ? 0 : first;
+}
+
 int command_failed(const char *name, const struct error *e, int status)
 {
 	fprintf(stderr, "europa-%s: %s\n", name, e->text);

@@ -83,6 +83,9 @@ int arguments_unexpected(const struct arguments *a, struct error *e);
 
 void command_usage(const struct command *c, FILE *to);
 
+/* Why something that was printed could not be written, an errno, or 0. A reader that has gone has what it wanted. */
+int command_flush(void);
+
 /* Prints "europa-NAME: TEXT" on stderr and returns `status`, the command's exit status. */
 int command_failed(const char *name, const struct error *e, int status);
 #define EXIT_OWN_ERROR 125         /* run and exec, whose other exit statuses are the program's own */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The europa binary: `europa NAME ...` and, by a link of that name, `europa-NAME ...`. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,12 +148,12 @@ static int run_subcommand(int argc, char **argv)
 	return c ? run_command(c, argc - 1, argv + 1) : unknown_command(argv[1]);
 }
 
-/* A script must not take half of the output for all of it. A reader that has gone has what it wanted. */
+/* A script must not take half of the output for all of it. */
 static int check_output(const char *called, int status)
 {
-	int error = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0;
+	int error = command_flush();
 
-	if (status || !error || error == EPIPE)
+	if (status || !error)
 		return status;
 	fprintf(stderr, "%s: cannot write to standard output: %s\n", called, strerror(error));
 	return EXIT_FAILURE;

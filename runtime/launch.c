@@ -106,12 +106,14 @@ __attribute__((noreturn)) static void run_detached(struct vr_spec *spec, struct 
 	_exit(container.exit_status);
 }
 
-/* A VR whose name nobody was told is not to be. A reader that has gone didn't want to know. */
+/* A VR whose name nobody was told is not to be. */
 static int print_name(struct report *report)
 {
-	if (puts(report->name) >= 0 && fflush(stdout) == 0)
-		return 0;
-	return errno == EPIPE ? 0 : fail(&report->error, errno, "cannot print the name \"%s\"", report->name);
+	int error;
+
+	puts(report->name);
+	error = command_flush();
+	return error ? fail(&report->error, error, "cannot print the name \"%s\"", report->name) : 0;
 }
 
 /* Waits for the report; a signal that ends us comes first or not at all, and then the supervisor gets no answer. */

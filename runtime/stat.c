@@ -312,7 +312,7 @@ static int show_round(const struct request *r, struct memory **memories)
 		putchar('\n');
 		json_decref(round.array);
 	}
-	fflush(stdout);
+	command_flush();
 	return round.failed;
 }
 

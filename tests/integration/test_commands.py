@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import struct
+import subprocess
 
 import pytest
 
@@ -211,6 +212,20 @@ def test_a_vr_whose_name_nobody_was_told_is_not(europa):
     assert done.returncode == 125
     assert done.stderr == f'europa-run: cannot print the name "{name}": No space left on device\n'
     assert europa.ps() == []
+
+
+def test_a_reader_that_has_gone_is_no_error(europa):
+    there, here = os.pipe()
+    os.close(there)
+    with open(here, "w") as nobody:
+        done = europa.home.popen(BIN / "europa-ps", env=europa.env, stdout=nobody, stderr=subprocess.PIPE, restore_signals=False)
+        assert done.communicate()[1] == "" and done.returncode == 0
+        name = europa.name()
+        done = europa.home.popen(BIN / "europa-run", "-d", "--name", name, *europa.switch(), IMAGES / "nullfwd", env=europa.env,
+                                 stdout=nobody, stderr=subprocess.PIPE)
+        assert done.communicate()[1] == "" and done.returncode == 0
+    assert [vr["name"] for vr in europa.ps()] == [name]
+    europa("kill", name)
 
 
 def test_only_root_makes_a_vr(europa):
