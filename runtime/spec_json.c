@@ -43,7 +43,7 @@ void mac_print(const uint8_t mac[6], char text[18])
 
 /* ---- to JSON ---- */
 
-static json_t *text_json(const char *text, bool *lossy)
+json_t *text_json(const char *text, bool *lossy)
 {
 	json_t *json = text ? json_string(text) : json_null();
 	char quoted[1024];

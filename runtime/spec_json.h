@@ -12,6 +12,9 @@
 
 struct error;
 
+/* A text, or null. What is no UTF-8 is shown as \xNN, and *lossy is true then. */
+json_t *text_json(const char *text, bool *lossy);
+
 /* NULL: no memory. What is no UTF-8 is shown as \xNN, and "lossy" is true then: such a spec isn't taken back. */
 json_t *spec_json(const struct vr_spec *spec);
 char *spec_print(const struct vr_spec *spec);

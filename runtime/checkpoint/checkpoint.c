@@ -391,8 +391,10 @@ static void report(const struct checkpoint *c, const struct request *r, const st
 	char size[32];
 
 	if (r->json) {
-		auto_json json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f}", "name", m->spec.name, "directory", r->path,
-						   "id", m->id, "mode", manifest_mode_name(m->mode), "left_running", r->leave_running,
+		bool lossy;
+		auto_json json_t *json = json_pack("{s:s, s:o, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f}", "name", m->spec.name,
+						   "directory", text_json(r->path, &lossy), "id", m->id,
+						   "mode", manifest_mode_name(m->mode), "left_running", r->leave_running,
 						   "rx_packets", (json_int_t)o->packets.rx, "tx_packets", (json_int_t)o->packets.tx,
 						   "lost_packets", (json_int_t)o->lost,
 						   "state_bytes", (json_int_t)m->files[FILE_STATE].size, "frozen_ms", (double)o->frozen_us / 1000);

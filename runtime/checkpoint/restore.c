@@ -252,10 +252,12 @@ static json_t *summary(const struct restored *restored, const struct request *r)
 	char created[40];
 	time_t seconds = (time_t)(m->created_ns / 1000000000);
 	struct tm utc;
+	bool lossy;
 
 	gmtime_r(&seconds, &utc);
 	strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:s}", "directory", r->path, "id", m->id, "name", m->spec.name,
+	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:s}",
+			 "directory", text_json(r->path, &lossy), "id", m->id, "name", m->spec.name,
 			 "mode", manifest_mode_name(m->mode), "created", created, "europa", m->europa, "architecture", m->architecture,
 			 "left_running", m->left_running, "vnics", (json_int_t)m->spec.vnics, "rx_packets", (json_int_t)restored->packets.rx,
 			 "tx_packets", (json_int_t)restored->packets.tx, "state_bytes", (json_int_t)m->files[FILE_STATE].size,

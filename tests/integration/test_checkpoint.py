@@ -662,6 +662,14 @@ def test_mounts_are_agreed_to(europa, tmp_path):
     restore(europa, tmp_path / "saved", "--allow-mounts")
 
 
+def test_a_directory_that_is_no_utf8_is_told_in_json(europa, tmp_path):
+    directory = tmp_path / os.fsdecode(b"saved\xff")
+    told = checkpoint(europa.start("nullfwd"), directory)
+    assert told["directory"] == f"{tmp_path}/saved\\xff"
+    assert json.loads(europa("restore", "--check", "--format", "json", directory).stdout)["directory"] == told["directory"]
+    assert f"{tmp_path}/saved\\xff\n" in europa("restore", "--check", directory).stdout
+
+
 def test_a_data_plane_that_can_not_load(europa, tmp_path):
     """Then the restore has failed, and nothing is left of it; the checkpoint is still good."""
     vr = hoarder(europa, tmp_path, "refuse")
