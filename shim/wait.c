@@ -257,10 +257,13 @@ void drain_doorbell(struct europa *eu)
 		;
 }
 
-/* Whoever has taken the last slot of the alloc ring may want more. */
-static bool lacks_slots(struct europa *eu)
+/*
+ * Whoever has taken the last slot of the alloc ring may want more. The last that he has seen there: what was put in since then he may have looked
+ * for in vain, and wait for.
+ */
+static bool lacks_slots(const struct europa *eu)
 {
-	return eu->geometry.alloc_target && ring_peek(&eu->alloc, 1) == 0;
+	return eu->geometry.alloc_target && eu->alloc.peer == eu->alloc.index;
 }
 
 /* The switch fills the alloc ring unasked, and may have gone to sleep with the ring full: it has to be told, too. */
@@ -269,7 +272,7 @@ static bool announce_lack(struct europa *eu)
 	ring_sleep(&eu->alloc);
 	if (ring_wants_wakeup(&eu->free))
 		europa_kick(eu);
-	return !lacks_slots(eu);
+	return ring_peek(&eu->alloc, 1) == 1;
 }
 
 /* true: packets, or slots, are there already. */

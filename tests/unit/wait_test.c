@@ -274,6 +274,27 @@ static void wakes_for_a_slot(void **state)
 	europa_drop(bed.eu, &more, 1);
 }
 
+/* The switch has filled the ring after it was found empty: nobody would ring for that any more. Who wants none of it sleeps the next time. */
+static void does_not_sleep_where_slots_came_meanwhile(void **state)
+{
+	uint32_t slots[256];
+	bool wake;
+	unsigned n;
+
+	pool_turn(&bed.vr, 256, &wake);
+	n = europa_alloc(bed.eu, slots, 256);
+	assert_int_equal(n, bed.geometry.alloc_target);
+	assert_int_equal(europa_alloc(bed.eu, slots + n, 1), 0);
+	assert_int_equal(pool_turn(&bed.vr, 256, &wake), n);
+	assert_false(wake);
+
+	assert_int_equal(europa_sleep(bed.eu), -EAGAIN);
+	europa_awake(bed.eu);
+	assert_int_equal(europa_sleep(bed.eu), bed.eu->doorbell_fd);
+	europa_awake(bed.eu);
+	europa_drop(bed.eu, slots, n);
+}
+
 /* A wait that spins pays attention to what the quota is now. */
 static void learns_a_new_quota_from_the_header(void **state)
 {
@@ -309,6 +330,7 @@ int main(void)
 		TEST(does_not_spin_at_a_ring_that_makes_no_sense),
 		TEST(does_not_spin_when_the_supervisor_is_gone),
 		TEST(wakes_for_a_slot),
+		TEST(does_not_sleep_where_slots_came_meanwhile),
 		TEST(learns_a_new_quota_from_the_header),
 	};
 
