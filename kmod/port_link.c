@@ -29,14 +29,12 @@ static struct link *link_of(struct port *port)
 
 static bool copy_frame(struct vr *vr, unsigned int vnic, const struct tx_frame *frame, u32 now_us)
 {
-	struct europa_slot meta = frame->meta;          /* checked when it was taken, which is good for the other VR too */
+	struct europa_slot meta = tx_meta_for_peer(frame, now_us);
 	int slot = rx_slot(vr, vnic, meta.len);
 
 	if (slot < 0)
 		return false;
 	memcpy(rx_data(vr, slot), frame->data, meta.len);
-	meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_CSUM_VALID | EUROPA_SLOT_VLAN;
-	meta.tstamp_us = now_us;
 	if (is_multicast_ether_addr(rx_data(vr, slot)))
 		meta.flags |= EUROPA_SLOT_BROADCAST;
 	rx_put(vr, vnic, slot, &meta);

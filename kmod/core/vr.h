@@ -150,6 +150,20 @@ struct tx_frame {
  */
 u32 tx_take(struct vr *vr, u32 vnic, struct tx_frame *frames, u32 max, u32 *looked);
 /*
+ * The metadata of a frame of one VR for another one that receives it: what the sender wants done holds, for it was checked. What only a switch can
+ * know, the sender can only claim. BROADCAST is the caller's to set, from his copy of the frame.
+ */
+static inline struct europa_slot tx_meta_for_peer(const struct tx_frame *frame, u32 now_us)
+{
+	struct europa_slot meta = frame->meta;
+
+	meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN;
+	meta.hash = 0;
+	meta.tstamp_us = now_us;
+	return meta;
+}
+
+/*
  * What a frame costs whoever moves it, in frames of the usual size: its copy, of which 16 KiB cost as much as all else, and the stack's work for
  * segments that it may be taken apart into; once for each vNIC that it leaves by. A budget that counts frames would let a VR have any multiple of
  * its share.

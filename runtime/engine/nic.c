@@ -282,17 +282,15 @@ int nic_fd(const struct nic *nic)
 static bool switch_inside(struct nic *nic, const struct port *from, const struct tx_frame *frame)
 {
 	u16 targets[CLASSIFY_MAX_TARGETS];
-	struct europa_slot meta = frame->meta;
+	struct europa_slot meta = tx_meta_for_peer(frame, nic->engine->now_us);
 	u8 to[6];
 	u32 i, n;
 
 	memcpy(to, frame->data, sizeof to);
 	if (!(to[0] & 1) && !classifier_knows(nic->classifier, to))
 		return true;
-	meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN;
 	if (to[0] & 1)
 		meta.flags |= EUROPA_SLOT_BROADCAST;
-	meta.tstamp_us = nic->engine->now_us;
 	n = whose(nic, frame->data, meta.len, &meta, targets);
 	for (i = 0; i < n; i++) {
 		struct port *port = nic->targets[targets[i]];

@@ -13,6 +13,7 @@
 
 struct link {
 	struct port port;
+	const struct engine *engine;
 	struct link *next;              /* of all links */
 	struct link *other;             /* the other end, NULL: not there */
 	char peer[64];
@@ -30,19 +31,18 @@ static struct link *link_of(struct port *port)
 static void link_send(struct port *port, const struct tx_frame *const *frames, unsigned n)
 {
 	struct link *other = link_of(port)->other;
+	const struct engine *engine = other->engine;
 	struct vr *vr = &other->port.member->vr;
 	u32 i, lost = 0;
 
 	for (i = 0; i < n; i++) {
-		struct europa_slot meta = frames[i]->meta;      /* checked when it was taken, which is good for the other VR too */
+		struct europa_slot meta = tx_meta_for_peer(frames[i], engine->now_us);
 		int slot = rx_slot(vr, other->port.vnic, meta.len);
 
 		if (slot < 0) {
 			lost++;
 			continue;
 		}
-		meta.flags &= EUROPA_SLOT_NEEDS_CSUM | EUROPA_SLOT_VLAN;
-		meta.tstamp_us = 0;
 		memcpy(rx_data(vr, slot), frames[i]->data, meta.len);
 		if (rx_data(vr, slot)[0] & 1)
 			meta.flags |= EUROPA_SLOT_BROADCAST;
@@ -119,6 +119,7 @@ int port_link_open(struct engine *engine, struct member *member, struct europa_a
 	if (!l)
 		return fail(e, ENOMEM, "vNIC %u", attach->vnic);
 	l->port = (struct port){ .ops = &ops, .member = member, .vnic = attach->vnic, .fd = -1 };
+	l->engine = engine;
 	memcpy(l->peer, attach->peer, sizeof l->peer);
 	l->peer_vnic = attach->peer_vnic;
 	if (wants(l, &l->port)) {

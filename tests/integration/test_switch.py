@@ -648,6 +648,19 @@ def test_linked_vrs_join_in_either_order_and_again(switch, first):
         wait_for(vr.all_slots, "all slots back")
 
 
+@pytest.mark.parametrize("way", ["linked", "shared"])
+def test_what_a_vr_says_of_its_frames_is_not_told_to_another(switch, nic, way):
+    """That a checksum was looked at, and a flow's hash: only the switch can know, of what it got from a NIC."""
+    names = [f"{switch.stem}{n}" for n in range(2)]
+    ports = [f"vr={names[1]}:0", f"vr={names[0]}:0"] if way == "linked" else ["shared=nic"] * 2
+    doubter = switch.vr("doubt", ports[1], name=names[1])
+    switch.vr("flood", ports[0], name=names[0])
+    wait_for(lambda: doubter.stats(0)["rx_packets"] > 1000, "frames")
+    assert doubter.ask("quiesce 2") == "ok"
+    said = doubter.values("ask 1")
+    assert (said["answered"], said["said"], said["received"]) == (1, 0, 0)
+
+
 def test_a_generator_makes_as_many_as_it_is_told(switch):
     # Fewer slots than a ring has entries: the data plane never finds its tx ring full, and so drops nothing.
     vr = switch.vr("forward", "generator=size=64,burst=32,count=100000", "generator=count=0", slots=512)

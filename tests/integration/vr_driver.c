@@ -7,7 +7,8 @@
  *
  * MODE is what the data plane does with what it receives: `forward` from an even vNIC to the next odd one and
  * back, `echo` out of where it came in, `hold` it for ever, `drop` it, `mute`: drops it when the switch sleeps, and
- * doesn't kick, `none`: never looks, `flood`: sends frames of its own out of vNIC 0 as fast as it can. PORT is one
+ * doesn't kick, `none`: never looks, `flood`: sends frames of its own out of vNIC 0 as fast as it can, and says of them what
+ * nobody but a switch can know, `doubt`: drops it, and counts as received what was said so. PORT is one
  * vNIC: device[=NAME], xdp[=NAME], shared=DEVICE[,RULE], vr=NAME:N, generator=ARGS,
  * none.
  *
@@ -78,6 +79,8 @@ static void flood(struct europa *eu)
 		for (i = 0; i < n; i++) {
 			memset(europa_data(eu, slots[i]), 0xff, 60);
 			europa_meta(eu, slots[i])->len = 60;
+			europa_meta(eu, slots[i])->flags = EUROPA_SLOT_CSUM_VALID;
+			europa_meta(eu, slots[i])->hash = ~0u;
 		}
 		sent = europa_tx(eu, 0, slots, n);
 		europa_drop(eu, slots + sent, n - sent);
@@ -114,6 +117,20 @@ static int save(struct europa *eu, void *unused)
 
 static const struct europa_state_ops state_ops = { .version = 1, .save = save };
 
+static unsigned count(const struct europa *eu, const char *mode, const uint32_t *slots, unsigned n)
+{
+	unsigned i, said = 0;
+
+	if (strcmp(mode, "doubt"))
+		return n;
+	for (i = 0; i < n; i++) {
+		const struct europa_slot *meta = europa_meta(eu, slots[i]);
+
+		said += meta->hash || (meta->flags & EUROPA_SLOT_CSUM_VALID);
+	}
+	return said;
+}
+
 static void forward(struct europa *eu, const char *mode)
 {
 	uint32_t slots[32];
@@ -127,7 +144,7 @@ static void forward(struct europa *eu, const char *mode)
 			unsigned got = europa_rx(eu, vnic, slots, 32), sent = 0;
 
 			all += got;
-			received += got;
+			received += count(eu, mode, slots, got);
 			if (*mode == 'h')
 				continue;
 			if (*mode != 'd')
