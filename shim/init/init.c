@@ -90,7 +90,8 @@ static int execute(char **argv)
 	char candidate[4096];
 	int err = ENOENT;
 
-	if (strchr(argv[0], '/')) {
+	/* The empty name is nowhere: in a directory of PATH it would be the directory. */
+	if (!argv[0][0] || strchr(argv[0], '/')) {
 		execv(argv[0], argv);
 		return errno;
 	}

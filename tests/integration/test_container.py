@@ -309,6 +309,7 @@ def test_exec_returns_the_commands_exit_status(box, image):
     assert box.exec(vr, "/probe", "exit", "5", check=False).returncode == 5
     assert box.exec(vr, "/probe", "kill", "9", check=False).returncode == 137
     assert box.exec(vr, "/nowhere", check=False).returncode == 127
+    assert box.exec(vr, "", check=False).returncode == 127
     assert box.exec(vr, "/", check=False).returncode == 126
     assert box.exec(vr, "/probe", "echo", input="x", stdin=None).stdout == "x"
 
