@@ -305,7 +305,7 @@ def test_the_hostname_is_the_images_or_the_vrs_name(box, image):
 
 
 def test_exec_returns_the_commands_exit_status(box, image):
-    vr = box.start(image("/probe", "wait"))
+    vr = box.start(image("/probe", "wait", env=["PATH=/dev"]))
     assert box.exec(vr, "/probe", "exit", "5", check=False).returncode == 5
     assert box.exec(vr, "/probe", "kill", "9", check=False).returncode == 137
     assert box.exec(vr, "/nowhere", check=False).returncode == 127
