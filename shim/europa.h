@@ -92,7 +92,8 @@ int europa_wait(struct europa *eu, int timeout_ms);
 
 /*
  * To wait in a poll loop of one's own: europa_sleep() announces it and returns the descriptor to poll for POLLIN, or -EAGAIN
- * where packets are there already; europa_awake() must follow in any case.
+ * where packets, or slots that europa_alloc() found none of, are there already; europa_awake() must follow in any case. Where those packets can't be
+ * sent on, because a tx ring is full, call europa_wait() then, which naps, and not this again.
  */
 int europa_sleep(struct europa *eu);
 void europa_awake(struct europa *eu);
