@@ -468,6 +468,9 @@ class KernelRouter(Path3):
         self.router.run("ip", "neigh", "replace", "10.0.1.2", "lladdr", self.sink.mac(self.right), "dev", "out")
         self.parties = {"router": like_a_nic(self.router.path, "in")}
 
+    def nic_thread(self):
+        return self.parties["router"][0]
+
 
 class ProgramRouter(Path3):
     """Devices without addresses, between which a program forwards."""
@@ -528,6 +531,9 @@ class EuropaRouter(Path3):
         pin(switch_pids() + self.vr.pids(), ROUTER_CPU)
         net, device = (self.router.path, "in") if ON_MODULE else self.ends[0]
         self.parties = {"switch": switch_pids(), "VR": self.vr.pids(), "nic": like_a_nic(net, device)}
+
+    def nic_thread(self):
+        return self.parties["nic"][0]
 
     def spread(self):
         """The VR may run where the generator leaves room."""
