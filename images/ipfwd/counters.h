@@ -21,7 +21,7 @@
 	X(BAD_ARP,          "bad_arp") \
 	X(FOREIGN_ARP,      "foreign_arp")           /* for another, or from outside the subnet */ \
 	/* IPv4 that must not be forwarded */ \
-	X(BAD_HEADER,       "bad_header")            /* version, header length, total length, what is beyond it */ \
+	X(BAD_HEADER,       "bad_header")            /* version, header length, total length, what is beyond it; cut: where it ends */ \
 	X(BAD_CHECKSUM,     "bad_checksum") \
 	X(BAD_OPTIONS,      "bad_options") \
 	X(SOURCE_ROUTED,    "source_routed") \

@@ -43,6 +43,12 @@ static u32 piece_bytes(const struct router *r, const struct nexthop *nh, unsigne
 	return most < hlen + 8 ? 0 : (most - hlen) & ~7u;
 }
 
+/* No datagram is longer than its length can say. Pieces of such a fragment could begin beyond what the offset can say. */
+static bool ends_too_far(u32 first, u32 payload)
+{
+	return IPV4_BYTES + first + payload > 65535;
+}
+
 void ipv4_fragment(struct router *r, u32 slot, const struct nexthop *nh, u32 dst)
 {
 	struct europa_slot *meta = europa_meta(r->eu, slot);
@@ -53,6 +59,10 @@ void ipv4_fragment(struct router *r, u32 slot, const struct nexthop *nh, u32 dst
 	u32 payload = ntohs(ip->total) - hlen, step = piece_bytes(r, nh, hlen), into[MOST_AT_ONCE];
 	bool more = field & IPV4_MF;
 
+	if (ends_too_far(first, payload)) {
+		router_drop(r, slot, COUNT_BAD_HEADER);
+		return;
+	}
 	extra = step ? (payload + step - 1) / step - 1 : MOST_AT_ONCE;
 	if (extra >= MOST_AT_ONCE) {
 		router_drop(r, slot, COUNT_TOO_BIG);

@@ -74,6 +74,27 @@ static void fragments_of_fragments_keep_offset_and_more(void **state)
 	ipfwd_close(b);
 }
 
+/* The offset has 13 bits, and the flags are next to it. One that needs no cutting goes on as it came. */
+static void no_piece_is_beyond_the_longest_datagram(void **state)
+{
+	static const struct { u16 at; u32 payload; bool passes; } fragments[] = {
+		{ 8039, 1203, true }, { 8039, 1204, false }, { 8191, 1200, false }, { 8191, 500, true },
+	};
+	struct ipfwd_bed *b = ipfwd_open(256, ipfwd_standard);
+	u8 frame[FRAME_MOST], payload[FRAME_MOST];
+	bool more;
+
+	ipfwd_mtu(b, 1, 576);
+	for (unsigned i = 0; i < sizeof fragments / sizeof fragments[0]; i++) {
+		struct packet_form form = { .payload = fragments[i].payload, .fragment = fragments[i].at };
+
+		ipfwd_in(b, 0, frame, make_packet(frame, &form), NULL);
+		assert_int_equal(reassemble(b, payload, 576, &more), fragments[i].passes ? fragments[i].payload : 0);
+	}
+	assert_int_equal(COUNTED(b, BAD_HEADER), 2);
+	ipfwd_close(b);
+}
+
 /* Of a copied and a not copied option, later fragments have the copied one. */
 static void options_are_copied_that_say_so(void **state)
 {
@@ -297,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fragments_make_the_packet_again),
 		cmocka_unit_test(fragments_of_fragments_keep_offset_and_more),
+		cmocka_unit_test(no_piece_is_beyond_the_longest_datagram),
 		cmocka_unit_test(options_are_copied_that_say_so),
 		cmocka_unit_test(a_partial_checksum_is_completed_before_it_is_cut),
 		cmocka_unit_test(a_completed_checksum_is_never_zero),
