@@ -277,6 +277,15 @@ static void finish(struct target *t, const struct request *r, int64_t deadline)
 	forget(t);
 }
 
+/* Named twice, it is ended once, and told of once. */
+static void take_name(struct request *r, char **argv, const char *name)
+{
+	for (int i = 1; i <= r->names; i++)
+		if (strcmp(argv[i], name) == 0)
+			return;
+	argv[1 + r->names++] = (char *)name;
+}
+
 static int parse(struct request *r, int argc, char **argv, struct error *e)
 {
 	struct arguments a = ARGUMENTS(argc, argv, kill_options);
@@ -296,7 +305,7 @@ static int parse(struct request *r, int argc, char **argv, struct error *e)
 			r->all = true;
 			break;
 		case ARGUMENT_OPERAND:
-			argv[1 + r->names++] = (char *)a.value;
+			take_name(r, argv, a.value);
 			break;
 		}
 	if (key < 0)

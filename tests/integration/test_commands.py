@@ -300,6 +300,13 @@ def test_kill_goes_on_after_one_that_is_missing(europa):
     assert vr.leftovers() == []
 
 
+def test_who_is_named_twice_is_killed_once(europa):
+    vr, other = europa.start("nullfwd"), europa.start("nullfwd")
+    assert europa("kill", "-s", "WINCH", vr.name, vr.name).stdout == f"{vr.name}\n"
+    assert europa("kill", vr.name, other.name, vr.name).stdout.split() == [vr.name, other.name]
+    assert len(europa("kill", "nobody", "nobody", check=False).stderr.splitlines()) == 1
+
+
 def test_kill_all_ends_all(europa):
     vrs = [europa.start("nullfwd") for _ in range(2)]
     assert sorted(europa("kill", "--all", "-t", 5).stdout.split()) == sorted(vr.name for vr in vrs)
