@@ -269,7 +269,9 @@ static int parse(struct ps *ps, int argc, char **argv, struct error *e)
 		case ARGUMENT_OPERAND:
 			return arguments_unexpected(&a, e);
 		}
-	return key;
+	if (key < 0)
+		return key;
+	return ps->quiet && ps->json ? refuse(e, "--quiet: expected no --format json beside it, which prints more than names") : 0;
 }
 
 int cmd_ps(int argc, char **argv)

@@ -170,6 +170,7 @@ def test_a_missing_vr_is_named(europa, argv):
 @pytest.mark.parametrize("argv, message", [
     (["ps", "x"], 'unexpected argument "x": --help shows what is understood'),
     (["ps", "--format", "xml"], '--format "xml": expected table or json'),
+    (["ps", "-q", "--format", "json"], "--quiet: expected no --format json beside it, which prints more than names"),
     (["ps", "--format"], "--format: expected FORMAT after it"),
     (["kill", "-s", "FOO", "x"], '-s "FOO": expected a signal, as in 15, TERM or SIGTERM'),
     (["kill", "-s", "0", "x"], '-s "0": expected a signal, as in 15, TERM or SIGTERM'),
