@@ -151,6 +151,17 @@ static void complete_word(const struct command *c, int argc, char **argv, const 
 		offer_kind(c->complete, prefix);
 }
 
+static void offer_commands(const struct command *commands, size_t n, const char *prefix)
+{
+	for (size_t i = 0; i < n; i++)
+		offer(commands[i].name, prefix);
+}
+
+static bool asks_for_help(const char *word)
+{
+	return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int complete(const struct command *commands, size_t n, int argc, char **argv)
 {
 	const char *called, *slash;
@@ -165,10 +176,14 @@ int complete(const struct command *commands, size_t n, int argc, char **argv)
 		const char *prefix = (int)index + first < argc ? argv[first + index] : "";
 
 		if (index == 1) {
-			for (size_t i = 0; i < n; i++)
-				offer(commands[i].name, prefix);
+			offer_commands(commands, n, prefix);
+			offer("help", prefix);
 			offer("--help", prefix);
 			offer("--version", prefix);
+			return EXIT_SUCCESS;
+		}
+		if (index == 2 && asks_for_help(argv[first + 1])) {
+			offer_commands(commands, n, prefix);
 			return EXIT_SUCCESS;
 		}
 		first++;

@@ -119,7 +119,10 @@ def complete(line, env=None, cwd=ROOT):
 
 
 @pytest.mark.parametrize("line, offered", [
-    ("europa ", {*COMMANDS, "--help", "--version"}),
+    ("europa ", {*COMMANDS, "help", "--help", "--version"}),
+    ("europa help ", set(COMMANDS)),
+    ("europa --help re", {"restore"}),
+    ("europa help run ", set()),
     ("europa up", {"update"}),
     ("europa run --cpus", {"--cpus", "--cpuset", "--cpuset-cpus"}),
     ("europa-run --switch ", {"auto", "kmod", "user"}),
