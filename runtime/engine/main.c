@@ -45,6 +45,15 @@ struct options {
 	const char *run_dir;
 };
 
+/* As the commands have it: a script must not take half of the output for all of it; a reader that has gone has what it wanted. */
+__attribute__((noreturn)) static void print_and_exit(const char *text)
+{
+	if ((fputs(text, stdout) != EOF && fflush(stdout) == 0) || errno == EPIPE)
+		exit(0);
+	fprintf(stderr, "europad: cannot write to standard output: %s\n", strerror(errno));
+	exit(125);
+}
+
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
@@ -68,11 +77,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->locked = true;
 			break;
 		case 'V':
-			puts("europad " EUROPA_VERSION);
-			exit(0);
+			print_and_exit("europad " EUROPA_VERSION "\n");
 		case 'h':
-			fputs(usage, stdout);
-			exit(0);
+			print_and_exit(usage);
 		default:
 			return -EINVAL;
 		}

@@ -209,6 +209,14 @@ def test_output_that_could_not_be_written_is_an_error(europa, argv):
         assert re.fullmatch(r"europa: cannot write to standard output: .*\n", done.stderr), done.stderr
 
 
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_what_europad_could_not_write_is_an_error(europa, option):
+    for where in ("/dev/full", "&-"):
+        done = europa.home.run("sh", "-c", f'exec "$@" >{where}', "sh", BIN / "europad", option, env=europa.env, check=False)
+        assert done.returncode == 125
+        assert re.fullmatch(r"europad: cannot write to standard output: .*\n", done.stderr), done.stderr
+
+
 def test_a_vr_whose_name_nobody_was_told_is_not(europa):
     name = europa.name()
     done = europa.home.run("sh", "-c", 'exec "$@" >/dev/full', "sh", BIN / "europa-run", "-d", "--name", name, *europa.switch(),
