@@ -97,7 +97,7 @@ check_style()
 }
 
 # The module builds without a warning of the compiler or of sparse, for each kernel whose headers are installed, or have been unpacked to
-# boot it (tests/vm/kernel.sh).
+# boot it (tests/vm/kernel.sh); also under a make that was told O=, which Kbuild has another meaning for.
 check_kernel_module_builds()
 {
 	local build release none=1
@@ -106,7 +106,7 @@ check_kernel_module_builds()
 		[ -e "$build/Module.symvers" ] || continue
 		none=
 		release=$(basename "$(dirname "$build")")
-		tests/vm/module.sh "$O/kmod-$release" "$build" || complain "for $release"
+		MAKEFLAGS="O=$O" tests/vm/module.sh "$O/kmod-$release" "$build" || complain "for $release"
 	done
 	[ -z "$none" ] || { echo "no kernel's headers are installed"; exit 77; }
 }

@@ -71,7 +71,7 @@ mistakes="$mistakes|unregister_netdevice: waiting|blocked for more than|list_(ad
 # NAME: the kernel module in $dir/NAME. The fuzzer wants to know which of the module's code it has reached.
 build()
 {
-	if ! make -s -C "$kernel" M="$dir/$1" ARCH=$arch UBSAN_SANITIZE=y KCOV_INSTRUMENT=y modules >"$logs/$name-$1.build" 2>&1; then
+	if ! make -s -C "$kernel" O= M="$dir/$1" ARCH=$arch UBSAN_SANITIZE=y KCOV_INSTRUMENT=y modules >"$logs/$name-$1.build" 2>&1; then
 		fail "$1 doesn't build, see $logs/$name-$1.build"
 		tail -n 20 "$logs/$name-$1.build"
 		return 1

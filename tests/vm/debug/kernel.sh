@@ -29,7 +29,7 @@ if [ -e "$out/.complete" ]; then
 	echo "$out"
 	exit
 fi
-kbuild() { make -s -C "$out" ARCH="$arch" "$@" >&2 9>&-; }
+kbuild() { make -s -C "$out" O= ARCH="$arch" "$@" >&2 9>&-; }
 
 find "$cache" -mindepth 1 -maxdepth 1 -name "$arch-*" -mtime +14 -exec rm -rf {} +
 rm -rf "$out"
