@@ -271,19 +271,21 @@ static json_t *pack_process(const struct process_id *id)
 	return json_pack("{s:i, s:I}", "pid", (int)id->pid, "start_time", (json_int_t)id->start_time);
 }
 
+/* NULL: a text is no UTF-8, or there is no memory. */
 static json_t *pack_vnics(const struct vr_state *state)
 {
-	json_t *array = json_array();
+	auto_json json_t *array = json_array();
 
 	for (unsigned n = 0; n < state->vnics; n++) {
 		const uint8_t *mac = state->vnic[n].mac;
 		char text[18];
 
 		snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-		json_array_append_new(array, json_pack("{s:s, s:s*, s:s, s:i}", "device", state->vnic[n].device,
-						       "link", state->vnic[n].link, "mac", text, "mtu", (int)state->vnic[n].mtu));
+		if (json_array_append_new(array, json_pack("{s:s, s:s*, s:s, s:i}", "device", state->vnic[n].device,
+							   "link", state->vnic[n].link, "mac", text, "mtu", (int)state->vnic[n].mtu)))
+			return NULL;
 	}
-	return array;
+	return take_ptr(array);
 }
 
 static json_t *pack_state(const struct vr_state *s)
@@ -551,6 +553,28 @@ int state_read(const char *name, struct vr_state *state, struct error *e)
 	return err;
 }
 
+static bool is_utf8(const char *text)
+{
+	auto_json json_t *json = json_string(text);
+
+	return json;
+}
+
+/* JSON takes UTF-8 alone. Whatever was typed that isn't is what the complaint is about. */
+static int refuse_texts(const struct vr_state *state, struct error *e)
+{
+	const char *const texts[] = { state->image, state->command, state->bundle, state->log };
+	char quoted[200];
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (texts[i] && !is_utf8(texts[i]))
+			return refuse(e, "\"%s\": expected UTF-8", quantity_quote(quoted, sizeof quoted, texts[i]));
+	for (unsigned n = 0; n < state->vnics; n++)
+		if (state->vnic[n].link && !is_utf8(state->vnic[n].link))
+			return refuse(e, "--link \"%s\": expected UTF-8", quantity_quote(quoted, sizeof quoted, state->vnic[n].link));
+	return fail(e, ENOMEM, "cannot write the state of \"%s\"", state->name);
+}
+
 int state_write(const struct vr_state *state, struct error *e)
 {
 	auto_json json_t *json = NULL;
@@ -563,7 +587,7 @@ int state_write(const struct vr_state *state, struct error *e)
 	json = pack_state(state);
 	text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	if (!text)
-		return refuse(e, "cannot write the state of \"%s\": a text in it is not UTF-8", state->name);
+		return refuse_texts(state, e);
 	err = holds_lock(dir) ? 0 : lock_dir(dir, LOCK_SECONDS, &lock);
 	if (!err)
 		err = write_file(dir, "state.json", text, strlen(text));

@@ -240,6 +240,14 @@ def test_a_reader_that_has_gone_is_no_error(europa):
     europa("kill", name)
 
 
+def test_what_is_no_utf8_is_quoted(europa, tmp_path):
+    image = tmp_path / os.fsdecode(b"image\xff")
+    image.symlink_to(IMAGES / "nullfwd")
+    assert failed(europa, "run", "--detach", image) == f'"{tmp_path}/image\\xff": expected UTF-8'
+    assert failed(europa, "run", "--detach", IMAGES / "nullfwd", os.fsdecode(b"a\xffb")) == '"/bin/nullfwd a\\xffb": expected UTF-8'
+    assert europa("ps", "-aq").stdout == ""
+
+
 def test_only_root_makes_a_vr(europa):
     done = europa.home.run("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", BIN / "europa-run", IMAGES / "nullfwd",
                            env=europa.env, check=False)

@@ -148,6 +148,31 @@ static size_t read_text(const char *name, char *text, size_t size)
 	return got;
 }
 
+static void what_is_no_utf8_is_quoted(void **state)
+{
+	struct vr_state images = sample_state("x"), commands = sample_state("x"), links = sample_state("x");
+	const struct {
+		const struct vr_state *s;
+		const char *message;
+	} cases[] = {
+		{ &images, "\"image/\\xff\": expected UTF-8" },
+		{ &commands, "\"/bin/x \\xc3\": expected UTF-8" },
+		{ &links, "--link \"generator:\\xff\": expected UTF-8" },
+	};
+
+	images.image = "image/\xff";
+	commands.command = "/bin/x \xc3";
+	links.vnic[1].link = "generator:\xff";
+	claim("x");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct error e = { 0 };
+
+		assert_int_equal(state_write(cases[i].s, &e), -EINVAL);
+		assert_string_equal(e.text, cases[i].message);
+	}
+	remove_vr("x");
+}
+
 static void a_torn_file_is_an_error_that_names_it(void **state)
 {
 	struct vr_state s = sample_state("x"), back;
@@ -627,6 +652,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_comes_back),
 		cmocka_unit_test(a_vr_that_is_hardly_begun_comes_back),
+		cmocka_unit_test(what_is_no_utf8_is_quoted),
 		cmocka_unit_test(a_torn_file_is_an_error_that_names_it),
 		cmocka_unit_test(a_foreign_state_is_refused),
 		cmocka_unit_test(odd_files_are_refused),
