@@ -22,6 +22,7 @@
 #define USUAL_WEIGHT 100
 #define MIN_PERIOD_US   1000
 #define MAX_PERIOD_US   1000000
+#define DEFAULT_PERIOD_US 10000
 #define MIN_QUOTA_US    1000            /* the kernel takes no smaller one */
 #define DEFAULT_SLOTS   2048
 #define MIN_MTU         68              /* RFC 791 */
@@ -560,18 +561,27 @@ int options_check_period(uint32_t permille, uint32_t period_us, struct error *e)
 		      period_us, (MIN_QUOTA_US * 1000 + permille - 1) / permille, permille / 10, permille % 10);
 }
 
+int options_check_burst(uint32_t permille, uint32_t period_us, uint32_t burst_us, struct error *e)
+{
+	uint64_t quota = (uint64_t)permille * (period_us ? period_us : DEFAULT_PERIOD_US) / 1000;
+
+	if (!burst_us)
+		return 0;
+	if (!permille)
+		return refuse(e, "--cpu-burst \"%uus\": expected a quota (--cpu) that it can save up", burst_us);
+	/* Where it would be less, the period becomes longer. */
+	if (quota < MIN_QUOTA_US)
+		quota = MIN_QUOTA_US;
+	if (burst_us > quota)
+		return refuse(e, "--cpu-burst \"%uus\": expected at most the quota, %lluus in each period",
+			      burst_us, (unsigned long long)quota);
+	return 0;
+}
+
 static int check_quota(const struct vr_limits *limits, struct error *e)
 {
-	uint64_t quota = (uint64_t)limits->cpu_permille * limits->period_us / 1000;
-
-	if (limits->burst_us && !limits->cpu_permille)
-		return refuse(e, "--cpu-burst: expected a quota (--cpu) that it can save up");
-	if (options_check_period(limits->cpu_permille, limits->period_us, e))
-		return -EINVAL;
-	if (quota && limits->burst_us > quota)
-		return refuse(e, "--cpu-burst \"%uus\": expected at most the quota, %lluus in each period",
-			      limits->burst_us, (unsigned long long)quota);
-	return 0;
+	return options_check_period(limits->cpu_permille, limits->period_us, e) ?:
+	       options_check_burst(limits->cpu_permille, limits->period_us, limits->burst_us, e);
 }
 
 /* Values are looked at before the image is, so that a slip of the finger is not blamed on a file. */

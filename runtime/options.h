@@ -25,6 +25,8 @@ int options_tell_quota(struct vr_spec *spec, struct error *e);
 
 /* A period too short for the quota is refused. */
 int options_check_period(uint32_t permille, uint32_t period_us, struct error *e);
+/* So is a burst beyond what the quota, 0: none, gives in a period, 0: the default one. */
+int options_check_burst(uint32_t permille, uint32_t period_us, uint32_t burst_us, struct error *e);
 
 /* Options that name a limit; the rows of run_options and update_options with these keys. */
 enum {

@@ -82,12 +82,21 @@ static int tell(const struct vr_state *state, uint32_t permille, struct error *e
 	return control < 0 ? control : region_tell_quota(control, permille, e);
 }
 
-/* A period that is asked for is had, or refused; one that isn't becomes as long as a new quota needs. */
-static int check_period(const struct vr_limits *changes, const struct vr_limits *now, struct error *e)
+/*
+ * The CPU limits as they would be in force, in the words of the options. A period that is asked for is had, or refused; one that isn't becomes
+ * as long as a new quota needs. A burst goes with the quota that is lifted.
+ */
+static int check_quota(const struct vr_limits *changes, const struct vr_limits *now, struct error *e)
 {
-	uint32_t permille = changes->cpu_permille ? changes->cpu_permille : now->cpu_permille;
+	bool lifted = changes->cpu_permille == UINT32_MAX;
+	uint32_t permille = lifted ? 0 : changes->cpu_permille ? changes->cpu_permille : now->cpu_permille;
+	uint32_t period = changes->period_us ? changes->period_us : now->period_us;
+	uint32_t burst = changes->burst_us ? changes->burst_us : lifted ? 0 : now->burst_us;
 
-	return options_check_period(permille == UINT32_MAX ? 0 : permille, changes->period_us, e);
+	if (changes->period_us && !permille && !lifted)
+		return refuse(e, "--cpu-period \"%uus\": expected a quota (--cpu) to give in it", changes->period_us);
+	return options_check_period(permille, changes->period_us, e) ?:
+	       options_check_burst(permille, period, burst == UINT32_MAX ? 0 : burst, e);
 }
 
 static int update_locked(struct vr_state *state, const struct vr_limits *limits, struct error *e)
@@ -104,7 +113,7 @@ static int update_locked(struct vr_state *state, const struct vr_limits *limits,
 		return err;
 	err = cgroups_limits(set, &before, e);
 	if (!err) {
-		err = check_period(limits, &before, e) ?: cgroups_update(set, limits, e);
+		err = check_quota(limits, &before, e) ?: cgroups_update(set, limits, e);
 		if (!err) {
 			err = record(state, set, e);
 			if (!err)

@@ -570,6 +570,20 @@ def test_update_refuses_a_period_that_it_cannot_give(europa):
     europa("update", "--cpu-period", "10ms", "--cpu", "10%", vr.name)
 
 
+def test_update_refuses_cpu_limits_in_the_words_of_its_options(europa):
+    free, bounded = europa.start("nullfwd"), europa.start("nullfwd", "--cpu", "25%", "--cpu-burst", "2ms")
+    before = [vr.inspect()["state"]["limits"] for vr in (free, bounded)]
+    assert failed(europa, "update", "--cpu-burst", "1ms", free.name) == '--cpu-burst "1000us": expected a quota (--cpu) that it can save up'
+    assert failed(europa, "update", "--cpu-period", "20ms", free.name) == '--cpu-period "20000us": expected a quota (--cpu) to give in it'
+    assert failed(europa, "update", "--cpu", "unlimited", "--cpu-burst", "1ms", bounded.name) == \
+        '--cpu-burst "1000us": expected a quota (--cpu) that it can save up'
+    assert failed(europa, "update", "--cpu-burst", "3ms", bounded.name) == '--cpu-burst "3000us": expected at most the quota, 2500us in each period'
+    assert failed(europa, "update", "--cpu", "10%", bounded.name) == '--cpu-burst "2000us": expected at most the quota, 1000us in each period'
+    assert [vr.inspect()["state"]["limits"] for vr in (free, bounded)] == before
+    europa("update", "--cpu", "10%", "--cpu-burst", "0", bounded.name)
+    europa("update", "--cpu", "unlimited", bounded.name)
+
+
 # ---- logs ----
 
 def test_logs_show_what_was_printed(europa, tmp_path):
