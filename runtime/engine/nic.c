@@ -87,8 +87,10 @@ static struct nic *make_nic(struct engine *engine, const struct stat *netns, con
 
 void nic_close(struct nic *nic)
 {
+	if (nic->socket)
+		nic->lost += packet_unsent(nic->socket);
 	if (nic->lost)
-		note("%s: the kernel dropped %llu frames before they were classified", nic->name, (unsigned long long)nic->lost);
+		note("%s: the kernel dropped %llu frames of which nobody knows whose they were", nic->name, (unsigned long long)nic->lost);
 	if (nic->socket)
 		packet_close(nic->socket);
 	if (nic->events)
@@ -256,7 +258,7 @@ unsigned nic_receive(struct nic *nic, unsigned budget)
 	bool losing = false;
 	unsigned cost = 0;
 
-	packet_push(nic->socket);
+	nic->lost += packet_push(nic->socket);
 	while (cost < budget && packet_peek(nic->socket, &frame)) {
 		losing |= frame.losing;
 		frame.meta.tstamp_us = nic->engine->now_us;

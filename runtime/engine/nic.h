@@ -26,7 +26,7 @@ struct nic {
 	bool up;
 	unsigned users;                 /* vNICs */
 	unsigned filters;               /* among their rules */
-	u64 lost;                       /* frames that the kernel dropped before anybody knew whose they were */
+	u64 lost;                       /* frames that the kernel dropped: before they were classified, or when they had waited to leave */
 	struct packet_socket *socket;
 	struct mnl_socket *events, *requests;
 	struct classifier *classifier;

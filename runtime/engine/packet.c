@@ -403,7 +403,7 @@ void packet_deliver(struct packet_socket *s, const struct packet_frame *frame, s
 		deliver_queued(s, frame, port);
 }
 
-u32 packet_lost(struct packet_socket *s)
+u32 packet_lost(const struct packet_socket *s)
 {
 	struct tpacket_stats stats = { 0 };
 	socklen_t size = sizeof stats;
@@ -533,7 +533,8 @@ static unsigned put_plain(struct packet_socket *s, const struct tx_frame *const 
 
 /*
  * All places are taken while those before still wait for whoever receives them, a softirq that is late. The packet socket has
- * room, and what it sends queues behind them; but for those that the kernel has yet to take, which nothing may overtake.
+ * room, and what it sends queues behind them; but for those that the kernel has yet to take, which nothing may overtake. Neither sent nor
+ * dropped are these: packet_push sees what becomes of them.
  */
 static void send_plain(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
 {
@@ -542,20 +543,24 @@ static void send_plain(struct packet_socket *s, struct port *port, const struct 
 
 	if (unlikely(r > 0))
 		port_drop(port, EUROPA_DROP_TX_FULL, r);
-	if (unlikely(r < 0))
-		port_drop(port, cause_of(-r), put);
 	if (likely(put == n))
 		return;
-	if (xsk_sent_all(s->xsk))
+	if (!xsk_unsent(s->xsk))
 		send_offloaded(s, port, frames + put, n - put);
 	else
-		port_drop(port, EUROPA_DROP_TX_FULL, n - put);
+		port_drop(port, r < 0 ? cause_of(-r) : EUROPA_DROP_TX_FULL, n - put);
 }
 
-void packet_push(struct packet_socket *s)
+u32 packet_push(struct packet_socket *s)
 {
-	if (s->xsk && unlikely(!xsk_sent_all(s->xsk)))
-		xsk_flush(s->xsk);
+	int r = unlikely(packet_unsent(s)) ? xsk_flush(s->xsk) : 0;
+
+	return r > 0 ? r : 0;
+}
+
+u32 packet_unsent(const struct packet_socket *s)
+{
+	return s->xsk ? xsk_unsent(s->xsk) : 0;
 }
 
 static bool is_plain(const struct packet_socket *s, const struct tx_frame *frame)

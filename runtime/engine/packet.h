@@ -67,11 +67,13 @@ void packet_deliver(struct packet_socket *socket, const struct packet_frame *fra
 bool packet_fetch(struct packet_socket *socket, u8 *to, u32 room, struct europa_slot *meta);
 void packet_discard(struct packet_socket *socket);
 /* Frames that the kernel dropped for want of room since the last call. */
-u32 packet_lost(struct packet_socket *socket);
+u32 packet_lost(const struct packet_socket *socket);
 
-/* A device that was busy has left frames that were sent: tries again. */
-void packet_push(struct packet_socket *socket);
-/* Sends all n frames (<= VR_BATCH) or counts by cause, at `port`, why not. */
+/* A device that was busy, or down, has left frames that were sent: tries again. Returns those that it dropped now. */
+u32 packet_push(struct packet_socket *socket);
+/* Those that are still left. */
+u32 packet_unsent(const struct packet_socket *socket);
+/* Sends all n frames (<= VR_BATCH) or counts by cause, at `port`, why not; but for those that the device leaves for packet_push. */
 void packet_send(struct packet_socket *socket, struct port *port, const struct tx_frame *const *frames, unsigned n);
 
 #endif

@@ -79,6 +79,14 @@ static void count_lost(struct port_xdp *x)
 	x->counted_us = x->engine->now_us;
 }
 
+static void push(struct port_xdp *x)
+{
+	u32 lost = packet_push(x->sender);
+
+	if (unlikely(lost))
+		port_drop(&x->port, EUROPA_DROP_TX_FULL, lost);
+}
+
 /*
  * Frames are lost only while the ring is full, and only this empties it: so whenever some were, the next look finds it so, and what is lost after
  * that look the one after it.
@@ -91,7 +99,7 @@ static unsigned xdp_receive(struct port *port, unsigned budget)
 	unsigned cost;
 	u8 *data;
 
-	packet_push(x->sender);
+	push(x);
 	for (cost = 0; cost < budget && xsk_peek(x->xsk, &data, &len); cost += rx_cost(len)) {
 		struct europa_slot meta = describe(data, len, now_us);
 
@@ -122,6 +130,7 @@ static void xdp_settle(struct port *port)
 	struct port_xdp *x = xdp_of(port);
 
 	port_drop(port, EUROPA_DROP_RX_DOWN, xsk_waiting(x->xsk));
+	port_drop(port, EUROPA_DROP_TX_DOWN, packet_unsent(x->sender));
 	count_lost(x);
 }
 

@@ -323,13 +323,13 @@ bool xsk_put(struct xsk *x, const u8 *data, const struct europa_slot *meta, cons
 
 int xsk_flush(struct xsk *x)
 {
-	int dropped = 0;
+	int dropped = 0, error = 0;
 
 	if (x->put == x->sent && smp_load_acquire(x->tx.consumer) == x->put)
 		return 0;
 	x->sent = x->put;
 	smp_store_release(x->tx.producer, x->sent);
-	while (smp_load_acquire(x->tx.consumer) != x->sent) {
+	while (!error && smp_load_acquire(x->tx.consumer) != x->sent) {
 		u32 before = READ_ONCE(*x->tx.consumer);
 
 		if (sendto(x->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) == 0)
@@ -337,17 +337,16 @@ int xsk_flush(struct xsk *x)
 		if (errno == EBUSY) {
 			dropped++;      /* the device dropped one, and that one is over */
 		} else if (errno != EAGAIN && errno != ENOBUFS) {
-			take_back(x);
-			return -errno;
+			error = errno;
 		} else if (READ_ONCE(*x->tx.consumer) == before) {
 			break;          /* no progress: it goes on with the next batch */
 		}
 	}
 	take_back(x);
-	return dropped;
+	return dropped ? dropped : -error;
 }
 
-bool xsk_sent_all(const struct xsk *x)
+u32 xsk_unsent(const struct xsk *x)
 {
-	return smp_load_acquire(x->tx.consumer) == x->put;
+	return x->put - smp_load_acquire(x->tx.consumer);
 }

@@ -50,9 +50,12 @@ bool xsk_takes_csum(const struct xsk *xsk);
  * all places are taken by frames on their way.
  */
 bool xsk_put(struct xsk *xsk, const u8 *data, const struct europa_slot *meta, const void *tag);
-/* Sends what was put. Returns frames that the device didn't take; < 0: -errno, it takes none. */
+/*
+ * Sends what was put, or was left at the last time. Returns frames that the device dropped; < 0: -errno, it takes none now. What it has yet to
+ * take, it may at the next time.
+ */
 int xsk_flush(struct xsk *xsk);
-/* The kernel has taken all that was put: what is sent another way comes after it. */
-bool xsk_sent_all(const struct xsk *xsk);
+/* Frames that were put and that the kernel has yet to take; 0: what is sent another way comes after all of them. */
+u32 xsk_unsent(const struct xsk *xsk);
 
 #endif
