@@ -85,10 +85,16 @@ static struct nic *make_nic(struct engine *engine, const struct stat *netns, con
 	return nic;
 }
 
+/* What no frame has come to tell, and what waits. */
+static u64 lost_at_last(const struct packet_socket *socket)
+{
+	return (u64)packet_lost(socket) + packet_unsent(socket);
+}
+
 void nic_close(struct nic *nic)
 {
 	if (nic->socket)
-		nic->lost += packet_unsent(nic->socket);
+		nic->lost += lost_at_last(nic->socket);
 	if (nic->lost)
 		note("%s: the kernel dropped %llu frames of which nobody knows whose they were", nic->name, (unsigned long long)nic->lost);
 	if (nic->socket)

@@ -8,6 +8,7 @@ Several vNICs on one NIC, told apart by rule, and vNICs joined to each other.
 Every VR is nullfwd over two vNICs: what it takes in on vNIC 0 comes out at its device <vr>-v1, where the test listens.
 """
 import os
+import re
 import signal
 
 import pytest
@@ -16,7 +17,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
-from conftest import IMAGES, SWITCH, wait_for
+from conftest import IMAGES, SWITCH, process_state, wait_for
 
 ME, ANY = "02:00:00:00:00:0a", "02:00:00:00:00:ff"
 
@@ -163,6 +164,25 @@ def test_a_nic_that_goes_down_mixes_nothing_up(shared):
     shared.wire.send(long[3])
     seen = shared.sides[0].until(lambda frame: bytes(frame) == long[3])
     assert [bytes(frame) for frame in seen if frame.dst == shared.mac(0)] == long[:3]
+
+
+@pytest.mark.skipif(SWITCH == "kmod", reason="is about europad's packet socket")
+def test_what_a_nic_lost_at_the_end_of_a_burst_is_said_when_it_is_left(shared):
+    """No frame came any more to tell of it. The socket's ring holds 2048."""
+    vr = shared.add("")
+    sent = bytes(ip(mac=shared.mac(0)))
+    (pid,) = shared.europa.switch_pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: process_state(pid) == "T", "europad to stop")
+        for _ in range(3000):
+            shared.wire.send(sent)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    log = shared.europa.run_dir / "switch.log"
+    vr.kill()
+    said = wait_for(lambda: re.search(r"nic: the kernel dropped (\d+) frames", log.read_text()), "the switch to say so")
+    assert int(said[1]) >= 3000 - 2048
 
 
 def test_two_vrs_joined_directly(europa, a, b):
