@@ -23,7 +23,7 @@ UNIT_TESTS += $(O)/tests/message_test $(O)/tests/logfile_test
 # What a user writes and what is kept of it, tested and fuzzed apart from the rest.
 QUANTITY_TESTED := runtime/quantity.c
 OPTIONS_TESTED  := $(addprefix runtime/,options.c command.c image.c privilege.c quantity.c spec.c rlimits.c error.c) kmod/core/layout.c
-STATE_TESTED    := $(addprefix runtime/,state.c process.c spec.c spec_json.c rlimits.c sweep.c tree.c message.c quantity.c error.c) kmod/core/layout.c
+STATE_TESTED    := $(addprefix runtime/,state.c run_dir.c process.c spec.c spec_json.c rlimits.c sweep.c tree.c message.c quantity.c error.c) kmod/core/layout.c
 $(eval $(call program,tests/quantity_test,tests/unit/quantity_test.c $(QUANTITY_TESTED),-lcmocka))
 $(eval $(call program,tests/options_test,tests/unit/options_test.c $(OPTIONS_TESTED),-lcmocka $(RUNTIME_LIBS)))
 $(eval $(call program,tests/state_test,tests/unit/state_test.c $(STATE_TESTED),-lcmocka $(RUNTIME_LIBS)))
@@ -43,7 +43,7 @@ $(eval $(call fuzzer,image_fuzz,tests/fuzz/image_fuzz.c $(IMAGE_TESTED),-ljansso
 CHECKPOINT_TESTED := $(addprefix runtime/checkpoint/,manifest.c packets.c handover.c network_json.c store.c criu_image.c) \
                      $(addprefix runtime/,spec_json.c spec.c rlimits.c region.c tree.c quantity.c error.c) kmod/core/layout.c $(addprefix kmod/core/,vr.c rx.c tx.c pool.c check.c)
 $(eval $(call program,tests/checkpoint_test,tests/unit/checkpoint_test.c $(addprefix runtime/checkpoint/,seen.c network.c owned.c) \
-	$(addprefix runtime/,state.c process.c sweep.c message.c engine/netlink.c) $(CHECKPOINT_TESTED),-Xlinker --wrap=mnl_socket_recvfrom -lcmocka $(RUNTIME_LIBS)))
+	$(addprefix runtime/,state.c run_dir.c process.c sweep.c message.c engine/netlink.c) $(CHECKPOINT_TESTED),-Xlinker --wrap=mnl_socket_recvfrom -lcmocka $(RUNTIME_LIBS)))
 $(O)/tests/checkpoint_test: $(O)/lib/libcgroups.a
 UNIT_TESTS += $(O)/tests/checkpoint_test
 $(eval $(call fuzzer,checkpoint_manifest_fuzz,tests/fuzz/checkpoint_manifest_fuzz.c $(CHECKPOINT_TESTED),$(RUNTIME_LIBS)))

@@ -19,6 +19,7 @@
 #include "runtime/error.h"
 #include "runtime/message.h"
 #include "runtime/quantity.h"
+#include "runtime/run_dir.h"
 #include "runtime/spec_json.h"
 #include "runtime/sweep.h"
 #include "runtime/tree.h"
@@ -45,35 +46,14 @@ const char *state_status_name(enum vr_status status)
 
 /* ---- the run directory ---- */
 
-static int refuse_open_directory(const char *path, const struct stat *st, struct error *e)
-{
-	if (!S_ISDIR(st->st_mode))
-		return refuse(e, "run directory \"%s\": expected a directory", path);
-	if (st->st_uid != geteuid())
-		return refuse(e, "run directory \"%s\": expected it to be owned by uid %u, not %u (run as root?)",
-			      path, geteuid(), st->st_uid);
-	if (st->st_mode & 077)
-		return refuse(e, "run directory \"%s\": expected mode 0700, not %04o", path, st->st_mode & 07777);
-	return 0;
-}
-
 int state_run_dir(char *path, size_t size, struct error *e)
 {
-	const char *chosen = getenv("EUROPA_RUN_DIR");
-	struct stat st;
+	const char *chosen = run_dir_chosen();
 
-	if (!chosen || !*chosen)
-		chosen = "/run/europa";
-	if (chosen[0] != '/')
-		return refuse(e, "EUROPA_RUN_DIR \"%s\": expected an absolute path", chosen);
 	if (strlen(chosen) >= size || strlen(chosen) > PATH_MAX - VR_NAME_MAX - 32)
 		return fail(e, ENAMETOOLONG, "run directory \"%s\"", chosen);
-	if (mkdir(chosen, 0700) < 0 && errno != EEXIST)
-		return fail(e, errno, "cannot make the run directory \"%s\"", chosen);
-	if (lstat(chosen, &st) < 0)
-		return fail(e, errno, "cannot look at the run directory \"%s\"", chosen);
 	strcpy(path, chosen);
-	return refuse_open_directory(path, &st, e);
+	return run_dir_make(path, e);
 }
 
 static int open_run_dir(char *path, struct error *e)

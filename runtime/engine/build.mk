@@ -1,5 +1,5 @@
 # europad: the switch in user mode, over the same core as the module.
-ENGINE_SOURCES := $(sort $(wildcard runtime/engine/*.c)) $(addprefix runtime/,descriptors.c error.c message.c)
+ENGINE_SOURCES := $(sort $(wildcard runtime/engine/*.c)) $(addprefix runtime/,descriptors.c error.c message.c run_dir.c)
 $(eval $(call program,bin/europad,$(ENGINE_SOURCES),-lmnl -lpthread))
 $(O)/bin/europad: $(O)/lib/libcore.a
 

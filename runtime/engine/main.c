@@ -23,8 +23,7 @@
 #include "runtime/engine/janitor.h"
 #include "runtime/engine/log.h"
 #include "runtime/engine/packet.h"
-
-#define RUN_DIR "/run/europa"
+#include "runtime/run_dir.h"
 
 static const char usage[] =
 	"usage: europad [--keep] [--foreground]\n"
@@ -37,7 +36,7 @@ static const char usage[] =
 	"  --version      print the version\n"
 	"  --help         print this\n"
 	"\n"
-	"Its socket, lock and log are in $EUROPA_RUN_DIR (default " RUN_DIR ").\n";
+	"Its socket, lock and log are in $EUROPA_RUN_DIR (default /run/europa).\n";
 
 struct options {
 	bool keep, foreground;
@@ -61,10 +60,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "locked", no_argument, NULL, 'l' },
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	const char *dir = getenv("EUROPA_RUN_DIR");
 	int c;
 
-	o->run_dir = dir && *dir ? dir : RUN_DIR;
+	o->run_dir = run_dir_chosen();
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 'k':
@@ -88,23 +86,6 @@ static int parse_options(int argc, char **argv, struct options *o)
 		fprintf(stderr, "europad: \"%s\": no arguments are expected, see --help\n", argv[optind]);
 		return -EINVAL;
 	}
-	return 0;
-}
-
-static int make_run_dir(const char *path, struct error *e)
-{
-	struct stat st;
-
-	if (geteuid() != 0)
-		return refuse(e, "only root can run the switch");
-	if (path[0] != '/')
-		return refuse(e, "EUROPA_RUN_DIR=\"%s\" is not an absolute path", path);
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return fail(e, errno, "cannot make \"%s\"", path);
-	if (stat(path, &st) < 0)
-		return fail(e, errno, "cannot use \"%s\"", path);
-	if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
-		return refuse(e, "\"%s\" is not a directory that only root can write to", path);
 	return 0;
 }
 
@@ -165,7 +146,7 @@ static int go_to_background(const char *run_dir, struct error *e)
 static int start(const struct options *o, struct control *control, struct engine *engine, struct error *e)
 {
 	auto_close int lock = -1;
-	int r = make_run_dir(o->run_dir, e);
+	int r = geteuid() ? refuse(e, "only root can run the switch") : run_dir_make(o->run_dir, e);
 
 	if (r < 0)
 		return r;

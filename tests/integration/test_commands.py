@@ -255,11 +255,16 @@ def test_only_root_makes_a_vr(europa):
     assert done.stderr == "europa-run: only root can make a virtual router\n"
 
 
-def test_a_run_directory_of_others_is_refused(europa, tmp_path):
+@pytest.mark.parametrize("program, status", [("europa-ps", 1), ("europad", 125)])
+def test_a_run_directory_of_others_is_refused(europa, tmp_path, program, status):
+    link = tmp_path / "link"
+    link.symlink_to(europa.run_dir)
     tmp_path.chmod(0o755)
-    done = europa.home.run(BIN / "europa-ps", env=dict(europa.env, EUROPA_RUN_DIR=str(tmp_path)), check=False)
-    assert done.returncode == 1
-    assert done.stderr == f'europa-ps: run directory "{tmp_path}": expected mode 0700, not 0755\n'
+    for path, message in [(tmp_path, f'run directory "{tmp_path}": expected mode 0700, not 0755'),
+                          (link, f'run directory "{link}": expected a directory'),
+                          ("run", 'EUROPA_RUN_DIR "run": expected an absolute path')]:
+        done = europa.home.run(BIN / program, env=dict(europa.env, EUROPA_RUN_DIR=str(path)), check=False)
+        assert (done.returncode, done.stderr) == (status, f"{program}: {message}\n")
 
 
 # ---- ps ----
