@@ -85,6 +85,21 @@ def test_the_longest_frame_fits_into_a_page(europa, a, b):
 
 
 @europads
+@pytest.mark.parametrize("links", [BY_XDP, ()], ids=["xdp", "packet socket"])
+def test_whoever_raises_the_mtu_later_sees_longer_frames_dropped_by_his_device(europa, a, b, links):
+    """The switch's end keeps the vNIC's, and nothing longer comes to where places for frames were made by that."""
+    routed = Routed(europa, a, b, *links)
+    wait_for(lambda: a.ping("10.0.1.2", 1), "pings to pass")
+    a.ip("link", "set", routed.left, "mtu", 3000)
+    before = routed.vr.stat()["vnics"][0]
+    assert not a.ping("10.0.1.2", 1, "-W", "1", "-M", "do", "-s", "2000")
+    (device,) = json.loads(a.run("ip", "-s", "-j", "link", "show", routed.left).stdout)
+    assert device["stats64"]["tx"]["dropped"] > 0
+    assert routed.vr.stat()["vnics"][0]["drops"] == before["drops"]
+    wait_for(lambda: a.ping("10.0.1.2", 2, "-M", "do", "-s", "1472"), "pings of the vNIC's MTU to pass")
+
+
+@europads
 def test_the_device_stays_at_one_queue(routed):
     """Frames of another one would have nowhere to go."""
     with pytest.raises(subprocess.CalledProcessError):
