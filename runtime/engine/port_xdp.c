@@ -172,6 +172,11 @@ static int join(struct port_xdp *x, bool *bound)
 	return x->program < 0 ? x->program : 0;
 }
 
+/*
+ * A device that was made now has nobody else's program or socket, so it is waited for only where a switch was killed and this one goes on with its
+ * devices: for one moment, mostly, and once for all of them, since the kernel gives them up side by side. Other VRs' verbs wait for as long; their
+ * packets don't. All of the time passes only where somebody has gone into the switch's namespace and put a program of his own there.
+ */
 static int join_in_time(struct port_xdp *x, const struct europa_attach *attach, struct error *e)
 {
 	const struct timespec moment = { .tv_nsec = 10000000 };
