@@ -100,8 +100,7 @@ static void unlink_member(struct engine *engine, struct member *member)
 /*
  * The end of a registration. Under the lock everything is taken from where the poll thread looks; afterwards
  * nobody knows it, and what takes time can take it: devices now, because their names are to be free, the rest when
- * there is time for it. The janitor works in order, so the member outlives its ports. A switch that is told to end
- * leaves the devices of living VRs to its successor.
+ * there is time for it. A switch that is told to end leaves the devices of living VRs to its successor.
  */
 static void unregister(struct engine *engine, struct member *member, bool keep_devices)
 {

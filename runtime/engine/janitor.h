@@ -9,7 +9,10 @@
 struct error;
 
 int janitor_start(struct error *e);
-/* Runs do_it(arg) in the janitor's thread, jobs in order. Where there is no memory to remember it, at once. */
+/*
+ * Runs do_it(arg) in the janitor's thread. Where there is no memory to remember it, at once, before those that wait: so no job may need what
+ * another one ends.
+ */
 void janitor_later(void (*do_it)(void *), void *arg);
 /* All jobs done, the thread ended. */
 void janitor_stop(void);

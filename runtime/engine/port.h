@@ -12,7 +12,7 @@
  *
  * receive, send: poll thread. attach, detach: control thread, engine locked; nobody calls the port any more when
  * detach returns. settle: control thread, before whoever asked for the detachment is answered. destroy: janitor's thread, takes as long
- * as it takes.
+ * as it takes; the member may be gone by then.
  */
 #ifndef EUROPA_ENGINE_PORT_H
 #define EUROPA_ENGINE_PORT_H
