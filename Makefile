@@ -18,7 +18,6 @@ MANDIR   ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
 IMAGEDIR ?= $(LIBDIR)/europa/image
-DOCDIR   ?= $(PREFIX)/share/doc/europa
 
 CC       ?= cc
 OPT      ?= -O2 -g
@@ -154,7 +153,7 @@ bench-deps:
 	$(Q)tests/deps.sh $(BUILD_PKGS) $(DEMO_PKGS) $(BENCH_PKGS)
 	$(Q)tests/deps.sh linux-perf || echo "bench: a packet's cycles are not going to be measured by stage"
 
-# One list of installed files feeds install and uninstall.
+# One list of installed files feeds install and uninstall; of the directories, those of Europa alone go with the last file in them.
 install: all
 	$(Q)set -e; for f in $(INSTALL); do \
 		mode=$${f%%:*}; f=$${f#*:}; install -D -m "$$mode" "$${f%%:*}" "$(DESTDIR)$${f#*:}"; \
@@ -165,7 +164,10 @@ install: all
 uninstall:
 	$(Q)for f in $(INSTALL); do f=$${f#*:}; rm -f "$(DESTDIR)$${f#*:}"; done; \
 	for l in $(INSTALL_LINKS); do rm -f "$(DESTDIR)$${l#*:}"; done; \
-	rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(IMAGEDIR)/* $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR) 2>/dev/null || :
+	for f in $(INSTALL); do \
+		d=$$(dirname "$${f##*:}"); \
+		while case $$d in */europa | */europa/*) rmdir "$(DESTDIR)$$d" 2>/dev/null ;; *) false ;; esac; do d=$$(dirname "$$d"); done; \
+	done
 
 clean:
 	$(Q)rm -rf build image

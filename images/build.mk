@@ -19,7 +19,7 @@ $(ROOTFS_DIRS:%=$(IMAGES)/$(1)/rootfs/%/.keep):
 BUILD   += $(IMAGES)/$(1)/rootfs/bin/$(1) $(IMAGES)/$(1)/config.json $(ROOTFS_DIRS:%=$(IMAGES)/$(1)/rootfs/%/.keep)
 INSTALL += 755:$(IMAGES)/$(1)/rootfs/bin/$(1):$(IMAGEDIR)/$(1)/rootfs/bin/$(1) \
            644:$(IMAGES)/$(1)/config.json:$(IMAGEDIR)/$(1)/config.json \
-           $(ROOTFS_DIRS:%=644:$(IMAGES)/$(1)/rootfs/%/.keep:$(IMAGEDIR)/$(1)/rootfs/%/.keep)
+           $(foreach d,$(ROOTFS_DIRS),644:$(IMAGES)/$(1)/rootfs/$(d)/.keep:$(IMAGEDIR)/$(1)/rootfs/$(d)/.keep)
 endef
 
 include $(sort $(wildcard images/*/build.mk))

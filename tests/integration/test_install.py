@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from conftest import ROOT, VR, command, wait_for
+from conftest import IMAGES, ROOT, VR, command, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +71,16 @@ def test_installed_commands_find_the_installed_images(europa, installed, tmp_pat
     vr.wait_running()
 
 
+def test_installed_images_are_those_of_the_tree(installed):
+    for image in IMAGES.iterdir():
+        there = installed / "lib" / "europa" / "image" / image.name
+        assert {str(path.relative_to(there)) for path in there.rglob("*")} == {str(path.relative_to(image)) for path in image.rglob("*")}
+
+
 def test_uninstall_removes_what_install_made(installed):
     prefix = installed / "again"
     command("make", "-C", ROOT, "-s", "install", f"O={installed}/build", f"PREFIX={prefix}", timeout=600)
     assert (prefix / "bin" / "europa").exists()
     command("make", "-C", ROOT, "-s", "uninstall", f"O={installed}/build", f"PREFIX={prefix}", timeout=600)
-    assert [str(path) for path in prefix.rglob("*") if not path.is_dir()] == []
+    assert [str(path) for path in prefix.rglob("*") if not path.is_dir() or "europa" in str(path.relative_to(prefix))] == []
+    assert (prefix / "include").is_dir()
