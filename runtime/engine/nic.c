@@ -188,9 +188,14 @@ static u32 classify_tagged(const struct nic *nic, const u8 *frame, u32 len, cons
 	return classify(nic->classifier, whole, len + 4, -1, targets);
 }
 
+/* len: of what is at `frame`, all of it or its beginning. */
 static u32 whose(const struct nic *nic, const u8 *frame, u32 len, const struct europa_slot *meta, u16 *targets)
 {
-	if (likely(!(meta->flags & EUROPA_SLOT_VLAN)))
+	bool tagged = meta->flags & EUROPA_SLOT_VLAN;
+
+	if (unlikely(nic->filters))
+		rule_look_at(tagged ? meta->len + 4 : meta->len);
+	if (likely(!tagged))
 		return classify(nic->classifier, frame, len, -1, targets);
 	if (nic->filters && len >= 14)
 		return classify_tagged(nic, frame, len, meta, targets);

@@ -14,6 +14,8 @@ struct error;
 int rule_parse(const char *text, struct rule *rule, struct error *e);
 void rule_release(struct rule *rule);
 
+/* Before filters are run on a frame: its length, of which they may be given the beginning. One thread. */
+void rule_look_at(u32 len);
 /* For classifier_init. */
 bool rule_run_filter(const void *filter, const u8 *frame, u32 len);
 

@@ -38,6 +38,7 @@ static void try_rule(const char *text, const uint8_t *frame, size_t len)
 	if (!memory)
 		memory = malloc(classifier_memory());
 	c = classifier_init(memory, rule_run_filter);
+	rule_look_at(len);
 	rule.target = 7;
 	rule.mac[0] = 2;
 	if (classifier_add(c, &rule) == 0 && classify(c, frame, len, -1, targets) > 1)

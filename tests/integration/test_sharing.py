@@ -101,6 +101,17 @@ def test_two_vrs_share_a_nic_by_mac(shared):
     assert shared.takers(ip(mac=ANY)) == []
 
 
+def test_a_filter_knows_how_long_a_frame_is(shared):
+    """Also of one that it sees the beginning of."""
+    for host, device in ((shared.europa.home, "nic"), (shared.a, "wire")):
+        host.ip("link", "set", device, "mtu", 9000)
+    shared.add("filter greater 3000", "--mtu", 9000)
+    long, short = IP(dst="192.0.2.9") / UDP() / bytes(4000), IP(dst="192.0.2.9") / UDP() / bytes(2500)
+    for before in (Ether(src=ME, dst=ANY), Ether(src=ME, dst=ANY) / Dot1Q(vlan=5)):
+        assert shared.takers(before / long) == [0]
+        assert shared.takers(before / short) == []
+
+
 def test_broadcast_goes_to_all_that_want_it(shared):
     shared.add("")
     shared.add("")

@@ -128,9 +128,23 @@ static void filters_match_as_tcpdump_does(void **state)
 		struct rule rule;
 
 		assert_int_equal(rule_parse(cases[i].filter, &rule, &e), 0);
+		rule_look_at(sizeof udp_frame);
 		assert_int_equal(rule_run_filter(rule.filter, udp_frame, sizeof udp_frame), cases[i].matches);
 		rule_release(&rule);
 	}
+}
+
+static void filters_know_the_length_of_what_they_see_the_beginning_of(void **state)
+{
+	struct error e = { 0 };
+	struct rule rule;
+
+	assert_int_equal(rule_parse("filter greater 1000", &rule, &e), 0);
+	rule_look_at(1000);
+	assert_true(rule_run_filter(rule.filter, udp_frame, sizeof udp_frame));
+	rule_look_at(999);
+	assert_false(rule_run_filter(rule.filter, udp_frame, sizeof udp_frame));
+	rule_release(&rule);
 }
 
 /* Whatever of the frame a filter looks for, a short one doesn't have it, and nothing beyond is read. */
@@ -145,6 +159,7 @@ static void filters_read_no_further_than_the_frame(void **state)
 		u8 *exact = test_malloc(len ? len : 1);
 
 		memcpy(exact, udp_frame, len);
+		rule_look_at(len);
 		assert_false(rule_run_filter(rule.filter, exact, len));
 		test_free(exact);
 	}
@@ -158,6 +173,7 @@ int main(void)
 		cmocka_unit_test(wrong_rules_are_refused_with_the_word_and_what_is_right),
 		cmocka_unit_test(a_rule_too_long_is_refused),
 		cmocka_unit_test(filters_match_as_tcpdump_does),
+		cmocka_unit_test(filters_know_the_length_of_what_they_see_the_beginning_of),
 		cmocka_unit_test(filters_read_no_further_than_the_frame),
 	};
 
