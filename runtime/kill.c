@@ -213,6 +213,30 @@ static int read_started(const char *name, struct vr_state *state, struct error *
 	return err;
 }
 
+static bool has_cgroup(const char *name)
+{
+	struct error ignored = { 0 };
+	struct cgroup_set *set;
+
+	if (cgroups_open(name, &set, &ignored) < 0)
+		return false;
+	cgroups_close(set);
+	return true;
+}
+
+/* What has no directory here isn't ended, for it may be another run directory's; but who removed the directory is told how to. */
+static int refuse_unknown(struct target *t, const struct error *e)
+{
+	struct error whose = { 0 };
+
+	if (!has_cgroup(t->name))
+		return report(t, e);
+	refuse(&whose, "no virtual router named \"%s\" in this run directory, but the control group \"europa/%s\": it is another "
+		       "EUROPA_RUN_DIR's, or its directory was removed; TERM to its supervisor, the parent of the europa-init in that group, "
+		       "ends it", t->name, t->name);
+	return report(t, &whose);
+}
+
 /* First pass over all targets: signals, so that their graces run at the same time. */
 static void begin(struct target *t, const struct request *r)
 {
@@ -224,10 +248,12 @@ static void begin(struct target *t, const struct request *r)
 		auto_close int lock = state_lock(t->name, &none);
 
 		/* A directory without a state is what a killed europa-run left. */
-		if (lock < 0 || !ends_a_vr(r->signal)) {
-			report(t, &e);
+		if (lock == -ENOENT)
+			refuse_unknown(t, &e);
+		else if (lock < 0)
+			report(t, &none);
+		if (lock < 0)
 			return;
-		}
 	}
 	if (err && !ends_a_vr(r->signal)) {
 		report(t, &e);

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -314,6 +315,17 @@ def test_kill_leaves_nothing(europa):
     for vr in vrs:
         assert vr.leftovers() == []
     assert europa.ps() == []
+
+
+def test_kill_says_how_a_vr_ends_whose_directory_was_removed(europa):
+    vr = europa.start("nullfwd")
+    pid = supervisor(europa, vr)
+    shutil.rmtree(state_dir(europa, vr))
+    assert failed(europa, "kill", vr.name) == (
+        f'no virtual router named "{vr.name}" in this run directory, but the control group "europa/{vr.name}": it is another EUROPA_RUN_DIR\'s, '
+        "or its directory was removed; TERM to its supervisor, the parent of the europa-init in that group, ends it")
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not vr.leftovers(), "nothing of it to be left")
 
 
 def test_kill_goes_on_after_one_that_is_missing(europa):
