@@ -16,8 +16,7 @@
  *		unsigned sent = europa_tx(eu, 1, burst, got);
  *
  *		europa_drop(eu, burst + sent, got - sent);
- *		if (!got)
- *			europa_wait(eu, -1);
+ *		europa_wait(eu, -1);
  *	}
  *
  * One thread at a time may use a struct europa. Nothing here makes a system call but europa_attach/detach, europa_wait when
@@ -252,7 +251,7 @@ static inline unsigned europa_tx(struct europa *eu, unsigned vnic, const uint32_
 	return room;
 }
 
-/* One packet out of several vNICs (bit n: vNIC n), without a copy of it here. true: taken. */
+/* One packet out of several vNICs (bit n: vNIC n; one at least, none that isn't there), without a copy of it here. true: taken. */
 static inline bool europa_replicate(struct europa *eu, uint32_t slot, uint32_t ports)
 {
 	struct europa_slot *m = &eu->meta[slot];

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """libeuropa as other people's programs see it, and the manners of the images that are built on it."""
 import os
+import re
 import signal
 
 import pytest
@@ -21,6 +22,26 @@ STRICT = ["-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{BUILD}/include"]
 ], ids=" ".join)
 def test_the_headers_compile_without_a_warning(compiler, tmp_path):
     command(*compiler, *STRICT, "-c", "-o", tmp_path / "forward.o", EXAMPLE)
+
+
+def manual_page():
+    return (ROOT / "docs" / "man" / "europa.3").read_text().replace("\\-", "-")
+
+
+@pytest.mark.parametrize("compiler", [["cc", "-std=c11"], ["c++", "-x", "c++", "-std=c++11"]], ids=" ".join)
+def test_the_example_of_the_manual_page_compiles_without_a_warning(compiler, tmp_path):
+    (tmp_path / "example.c").write_text(manual_page().partition(".SH EXAMPLES")[2].partition(".nf\n")[2].partition(".fi\n")[0])
+    command(*compiler, *STRICT, "-c", "-o", tmp_path / "example.o", tmp_path / "example.c")
+
+
+def test_the_manual_page_declares_what_the_header_does():
+    """The kick is the inline functions' own."""
+    header = re.sub(r"/\*.*?\*/", "", (ROOT / "shim" / "europa.h").read_text(), flags=re.S)
+    declared = set(re.findall(r"^[a-z].*?\b(europa_\w+)\(", header, re.M)) - {"europa_kick"}
+    synopsis, text = manual_page().partition(".SH DESCRIPTION")[::2]
+    assert len(declared) > 20
+    assert set(re.findall(r"\b(europa_\w+)\(", synopsis)) == declared
+    assert [name for name in sorted(declared) if f"{name} ()" not in text] == []
 
 
 def test_a_program_finds_the_shared_library_by_its_soname(tmp_path):
