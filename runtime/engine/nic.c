@@ -108,6 +108,21 @@ void nic_close(struct nic *nic)
 	free(nic);
 }
 
+/* A larger one stays the host's: the VR was told another one. */
+static void set_mtu(struct nic *nic, unsigned mtu)
+{
+	unsigned i;
+
+	nic->mtu = mtu;
+	for (i = 0; i < CLASSIFY_MAX_TARGETS; i++) {
+		struct port *port = nic->targets[i];
+		struct europa_vnic *vnic = port ? &port->member->vr.vnics[port->vnic] : NULL;
+
+		if (vnic && READ_ONCE(vnic->mtu) > mtu)
+			WRITE_ONCE(vnic->mtu, mtu);
+	}
+}
+
 static int enter(int netns, struct error *e)
 {
 	return setns(netns, CLONE_NEWNET) < 0 ? fail(e, errno, "cannot enter the network namespace") : 0;
@@ -139,6 +154,8 @@ int nic_get(struct engine *engine, int netns, const char *device, struct nic **n
 		r = open_nic(nic, &st, &known, e);
 	if (setns(engine->hidden, CLONE_NEWNET) < 0)
 		abort();                /* in a namespace of somebody else's there is nothing right to do */
+	if (known)
+		set_mtu(known, nic->mtu);
 	if (r < 0 || known) {
 		nic_close(nic);
 		nic = known;
@@ -362,6 +379,8 @@ static int link_changed(const struct nlmsghdr *h, void *data)
 		return MNL_CB_OK;
 	if (h->nlmsg_type == RTM_DELLINK)
 		note("%s: the device is gone", nic->name);
+	else
+		set_mtu(nic, link.mtu);
 	set_up(nic, h->nlmsg_type == RTM_NEWLINK && link_is_up(&link));
 	return MNL_CB_OK;
 }

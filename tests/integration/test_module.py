@@ -571,14 +571,6 @@ def shared_nic(switch, mode="drop", rule=""):
     return vr, switch.wire(switch.a, "wire")
 
 
-def test_a_shared_nics_smaller_mtu_is_its_vnics(switch):
-    vr, _ = shared_nic(switch)
-    switch.home.ip("link", "set", "nic", "mtu", 900)
-    assert vr.stats(0)["mtu"] == 900
-    switch.home.ip("link", "set", "nic", "mtu", 1500)
-    assert vr.stats(0)["mtu"] == 900, "what the VR was told still holds"
-
-
 @pytest.fixture
 def one_cpu():
     """For this process, and for workers that are told so."""

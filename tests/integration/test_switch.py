@@ -576,6 +576,18 @@ def test_super_packets_reach_all_that_want_them(switch, nic):
         wait_for(vr.all_slots, "all runs back")
 
 
+def test_a_shared_nics_smaller_mtu_is_its_vnics(switch, nic):
+    """What a VR was told still holds when it grows again; who comes then is told the new one."""
+    vrs = [switch.vr("drop", "shared=nic")]
+    assert vrs[0].stats(0)["mtu"] == 1500
+    switch.home.ip("link", "set", "nic", "mtu", 900)
+    wait_for(lambda: vrs[0].stats(0)["mtu"] == 900, "the VR to be told")
+    vrs += [switch.vr("drop", "shared=nic")]
+    switch.home.ip("link", "set", "nic", "mtu", 1400)
+    vrs += [switch.vr("drop", "shared=nic")]
+    assert [vr.stats(0)["mtu"] for vr in vrs] == [900, 900, 1400]
+
+
 def test_a_shared_nic_that_vanishes_is_a_vnic_that_is_down(switch, nic):
     vr = switch.vr("forward", "shared=nic", "device")
     right = switch.wire(switch.b, vr.move(1, switch.b))
