@@ -179,7 +179,7 @@ help:
 	@echo 'sudo make bench     measure, interleaved with the peers; docs/performance.md has the method'
 	@echo 'sudo make figures   measure and plot what the paper shows and more, into $(O)/figures (FIGURES="wakeup isolation")'
 	@echo 'sudo make install   into PREFIX=$(PREFIX) (DESTDIR is honoured); make uninstall undoes it'
-	@echo 'sudo make link      put europa-* of this tree on the PATH; make unlink undoes it'
+	@echo 'sudo make link      put links to europa-* of this tree, and to their man pages, where a shell finds them; make unlink undoes it'
 	@echo 'make kmod           the kernel module, into $(O)/kmod (KDIR=... for another kernel); make install-dkms for DKMS'
 	@echo 'sudo make check-vm  the integration tests on the module, in an emulated machine (VM_KERNEL=backports for a newer kernel)'
 	@echo 'sudo make bench-vm  what a packet costs on the module, in instructions, beside the others, in an emulated machine'

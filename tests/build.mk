@@ -62,13 +62,17 @@ figures: bench-deps
 figures-all: all $(BENCH_PROGRAMS)
 	$(Q)/usr/bin/python3 tests/bench/figures --build '$(O)' $(BENCH_ARGS) $(FIGURES)
 
-# This tree's commands on the PATH, without installing.
-LINKED := $(O)/bin/europa $(COMMAND_LINKS)
+# This tree's commands, manual pages and completion where a shell finds them, without installing.
+SHELL_FINDS = $(BINDIR)/% $(MANDIR)/% $(COMPLETIONDIR)/%
+LINKED       = $(foreach f,$(INSTALL),$(if $(filter $(SHELL_FINDS),$(lastword $(subst :, ,$(f)))),$(f)))
+LINKED_LINKS = $(foreach l,$(INSTALL_LINKS),$(if $(filter $(SHELL_FINDS),$(lastword $(subst :, ,$(l)))),$(l)))
 link: all
-	$(Q)for f in $(LINKED); do ln -sfn "$(CURDIR)/$$f" "/usr/local/bin/$${f##*/}"; done
+	$(Q)set -e; for f in $(LINKED); do f=$${f#*:}; \
+		mkdir -p "$$(dirname "$${f#*:}")"; ln -sfn "$$(realpath "$${f%%:*}")" "$${f#*:}"; done; \
+	for l in $(LINKED_LINKS); do ln -sfn "$${l%%:*}" "$${l#*:}"; done
 unlink:
-	$(Q)for f in $(LINKED); do l="/usr/local/bin/$${f##*/}"; \
-		case "$$(readlink "$$l")" in "$(CURDIR)"/*) rm -f "$$l" ;; esac; done
+	$(Q)for f in $(LINKED_LINKS) $(LINKED); do \
+		case "$$(readlink -m "$${f##*:}")" in "$(CURDIR)"/* | "$(abspath $(O))"/*) rm -f "$${f##*:}" ;; esac; done
 
 .PHONY: check check-programs check-all check-unit check-san check-fuzz check-static check-integration bench bench-all figures figures-all link unlink \
         unit-programs tsan-programs fuzz-programs faulty

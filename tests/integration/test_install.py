@@ -77,6 +77,20 @@ def test_installed_images_are_those_of_the_tree(installed):
         assert {str(path.relative_to(there)) for path in there.rglob("*")} == {str(path.relative_to(image)) for path in image.rglob("*")}
 
 
+def test_a_tree_that_is_linked_is_found_until_it_is_unlinked(installed):
+    prefix = installed / "linked"
+    command("make", "-C", ROOT, "-s", "link", f"O={installed}/build", f"PREFIX={prefix}", timeout=600)
+    assert command(prefix / "bin" / "europa-ps", "--version").stdout.startswith("europa-ps ")
+    env = dict(os.environ, MANPATH=str(prefix / "share" / "man"))
+    for page in ("europa-run", "europa", "europad"):
+        assert command("man", "-w", page, env=env).stdout.startswith(str(ROOT))
+    assert (prefix / "share/bash-completion/completions/europa-ps").read_text() == (ROOT / "docs/completion/europa").read_text()
+    kept = prefix / "bin" / "europa-mine"
+    kept.symlink_to("/bin/true")
+    command("make", "-C", ROOT, "-s", "unlink", f"O={installed}/build", f"PREFIX={prefix}", timeout=600)
+    assert [path for path in prefix.rglob("*") if not path.is_dir()] == [kept]
+
+
 def test_uninstall_removes_what_install_made(installed):
     prefix = installed / "again"
     command("make", "-C", ROOT, "-s", "install", f"O={installed}/build", f"PREFIX={prefix}", timeout=600)
