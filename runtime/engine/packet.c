@@ -531,24 +531,32 @@ static unsigned put_plain(struct packet_socket *s, const struct tx_frame *const 
 	return i;
 }
 
-/*
- * All places are taken while those before still wait for whoever receives them, a softirq that is late. The packet socket has
- * room, and what it sends queues behind them; but for those that the kernel has yet to take, which nothing may overtake. Neither sent nor
- * dropped are these: packet_push sees what becomes of them.
- */
-static void send_plain(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n)
+/* What has been put, and what was left before. Why the device takes no more, if it doesn't. */
+static enum europa_drop flush(struct packet_socket *s, struct port *port)
 {
-	unsigned put = put_plain(s, frames, n);
-	int r = xsk_flush(s->xsk);
+	int r = s->xsk ? xsk_flush(s->xsk) : 0;
 
 	if (unlikely(r > 0))
 		port_drop(port, EUROPA_DROP_TX_FULL, r);
-	if (likely(put == n))
+	return r < 0 ? cause_of(-r) : EUROPA_DROP_TX_FULL;
+}
+
+/*
+ * Plain ones may find no place while those before still wait for whoever receives them, a softirq that is late. The packet socket has
+ * room, and what it sends queues behind them; but for those that the kernel has yet to take, which nothing may overtake. Neither sent nor
+ * dropped are these: packet_push sees what becomes of them.
+ */
+static void send_run(struct packet_socket *s, struct port *port, const struct tx_frame *const *frames, unsigned n, bool plain)
+{
+	unsigned put = plain ? put_plain(s, frames, n) : 0;
+	enum europa_drop why = flush(s, port);
+
+	if (put == n)
 		return;
-	if (!xsk_unsent(s->xsk))
+	if (likely(!packet_unsent(s)))
 		send_offloaded(s, port, frames + put, n - put);
 	else
-		port_drop(port, r < 0 ? cause_of(-r) : EUROPA_DROP_TX_FULL, n - put);
+		port_drop(port, why, n - put);
 }
 
 u32 packet_push(struct packet_socket *s)
@@ -579,7 +587,7 @@ void packet_send(struct packet_socket *s, struct port *port, const struct tx_fra
 
 		while (run < n && is_plain(s, frames[run]) == plain)
 			run++;
-		(plain ? send_plain : send_offloaded)(s, port, frames, run);
+		send_run(s, port, frames, run, plain);
 		frames += run;
 		n -= run;
 	}

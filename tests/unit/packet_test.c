@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "core_fixture.h"
 #include "runtime/engine/packet.h"
@@ -64,16 +65,21 @@ static void needs_xdp(void)
 		skip();
 }
 
-static void send_frames(void)
+static void send_n(unsigned n, u32 len)
 {
-	static const u8 data[60] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 };
-	static const struct tx_frame frame = { .data = (u8 *)data, .meta = { .len = sizeof data } };
+	static const u8 data[XSK_FRAME_MAX + 1] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 };
+	const struct tx_frame frame = { .data = (u8 *)data, .meta = { .len = len } };
 	const struct tx_frame *frames[FRAMES];
 	unsigned i;
 
-	for (i = 0; i < FRAMES; i++)
+	for (i = 0; i < n; i++)
 		frames[i] = &frame;
-	packet_send(sock, &port, frames, FRAMES);
+	packet_send(sock, &port, frames, n);
+}
+
+static void send_frames(void)
+{
+	send_n(FRAMES, 60);
 }
 
 static unsigned long arrived(void)
@@ -125,6 +131,35 @@ static void what_a_device_that_is_down_has_left_leaves_when_it_is_up(void **stat
 	assert_int_equal(dropped(), 0);
 }
 
+/* A long one goes another way. */
+static void nothing_overtakes_what_waits(void **state)
+{
+	struct packet_socket *listener;
+	struct error e = { 0 };
+	struct packet_frame frame;
+	socklen_t size = sizeof(int);
+	unsigned i;
+	int error;
+
+	needs_xdp();
+	run("ip link set far mtu 2000 && ip link set near mtu 2000");
+	assert_int_equal(packet_open(&listener, &e), 0);
+	assert_int_equal(packet_bind(listener, (int)if_nametoindex("far"), true, &e), 0);
+	run("ip link set near down");
+	send_frames();
+	send_n(1, XSK_FRAME_MAX + 1);
+	assert_int_equal(member.vr.vnic_stats[0].drops[EUROPA_DROP_TX_DOWN], 1);
+	run("ip link set near up");
+	getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size);      /* that it was down, which a socket says once */
+	send_n(1, XSK_FRAME_MAX + 1);
+	for (i = 0; i <= FRAMES; i++, packet_next(listener)) {
+		assert_true(packet_peek(listener, &frame));
+		assert_int_equal(frame.meta.len, i < FRAMES ? 60 : XSK_FRAME_MAX + 1);
+	}
+	assert_false(packet_peek(listener, &frame));
+	packet_close(listener);
+}
+
 static void what_it_has_no_room_for_is_dropped_as_down(void **state)
 {
 	unsigned n;
@@ -157,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(frames_leave_at_once, make, unmake),
 		cmocka_unit_test_setup_teardown(what_a_device_that_is_down_has_left_leaves_when_it_is_up, make, unmake),
+		cmocka_unit_test_setup_teardown(nothing_overtakes_what_waits, make, unmake),
 		cmocka_unit_test_setup_teardown(what_it_has_no_room_for_is_dropped_as_down, make, unmake),
 		cmocka_unit_test_setup_teardown(what_a_device_drops_later_is_said_then, make, unmake),
 	};
