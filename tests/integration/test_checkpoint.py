@@ -465,6 +465,7 @@ def test_the_readmes_move(tmp_path):
     script = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
     here, there, name = f"{PREFIX}h{next(serial)}", f"{PREFIX}t{next(serial)}", f"{PREFIX}e"
     for old, new in (("sudo ", ""), ("netns add here", f"netns add {here}"), ("netns add there", f"netns add {there}"),
+                     ("netns del here", f"netns del {here}"), ("netns del there", f"netns del {there}"),
                      ("netns/here", f"netns/{here}"), ("netns/there", f"netns/{there}"),
                      ("/tmp/here", f"/tmp/{here}"), ("/tmp/there", f"/tmp/{there}"), ("edge", name),
                      ("image/ipfwd", str(ROOT / "image/ipfwd"))):
