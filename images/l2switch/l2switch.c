@@ -23,7 +23,8 @@ static const char usage[] =
 	"\n"
 	"  -a, --ageing SECONDS  forget a station that was silent for so long (default 300; 0: learn nothing)\n"
 	"  -s, --stations N      room for about so many stations (default 16384)\n"
-	"  -h, --help            this text\n";
+	"  -h, --help            this text\n"
+	"  -V, --version         the version\n";
 
 struct settings {
 	uint32_t ageing, stations;
@@ -57,12 +58,13 @@ static struct settings parse(int argc, char **argv)
 		{ "ageing", required_argument, NULL, 'a' },
 		{ "stations", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
 	struct settings settings = { .ageing = AGEING_DEFAULT, .stations = STATIONS_DEFAULT };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "a:s:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "a:s:hV", options, NULL)) != -1) {
 		switch (option) {
 		case 'a':
 			settings.ageing = number("ageing", optarg, 0, AGEING_MAX);
@@ -72,6 +74,9 @@ static struct settings parse(int argc, char **argv)
 			break;
 		case 'h':
 			fputs(usage, stdout);
+			exit(0);
+		case 'V':
+			puts("l2switch " EUROPA_VERSION);
 			exit(0);
 		default:
 			fputs("l2switch: see l2switch --help\n", stderr);

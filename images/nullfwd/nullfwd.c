@@ -19,7 +19,8 @@ static const char usage[] =
 	"Sends what comes in at vNIC 0 out of vNIC 1, 1 to 0, 2 to 3, and so on.\n"
 	"\n"
 	"  -b, --burst N   packets in a burst, 1 to 256 (default 32)\n"
-	"  -h, --help      this text\n";
+	"  -h, --help      this text\n"
+	"  -V, --version   the version\n";
 
 static volatile sig_atomic_t stop;
 
@@ -34,13 +35,14 @@ static unsigned parse(int argc, char **argv)
 	static const struct option options[] = {
 		{ "burst", required_argument, NULL, 'b' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
 	unsigned long burst = 32;
 	char *end;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "b:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "b:hV", options, NULL)) != -1) {
 		switch (option) {
 		case 'b':
 			burst = strtoul(optarg, &end, 10);
@@ -51,6 +53,9 @@ static unsigned parse(int argc, char **argv)
 			break;
 		case 'h':
 			fputs(usage, stdout);
+			exit(0);
+		case 'V':
+			puts("nullfwd " EUROPA_VERSION);
 			exit(0);
 		default:
 			fputs("nullfwd: see nullfwd --help\n", stderr);

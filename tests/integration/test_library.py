@@ -84,6 +84,12 @@ def test_help_is_there(image):
     assert done.stdout.startswith(f"usage: {image} ") and done.stderr == ""
 
 
+@pytest.mark.parametrize("image", ["nullfwd", "l2switch", "ipfwd"])
+def test_an_image_tells_its_version(image):
+    version = command(BUILD / "bin" / "europa", "--version").stdout.split()[1]
+    assert command(IMAGES / image / "rootfs" / "bin" / image, "--version").stdout == f"{image} {version}\n"
+
+
 @pytest.mark.parametrize("image", ["nullfwd", "l2switch"])
 def test_ends_well_when_asked_to(europa, image):
     vr = VR(europa, europa.name())
