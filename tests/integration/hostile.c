@@ -394,9 +394,13 @@ static void write_empty_packet(volatile uint8_t *frame, const uint8_t *mac, bool
 static void send_for_the_padding(const uint8_t *mac, bool tagged)
 {
 	volatile struct europa_line *ours = line(EUROPA_RING_TX(0));
-	int64_t slot = take_slot();
 	uint32_t at = ours->index;
+	int64_t slot;
 
+	/* One beyond the ring's end is a lie of another kind, and the end of this. */
+	if (at - __atomic_load_n(&switchs_line(EUROPA_RING_TX(0))->index, __ATOMIC_ACQUIRE) >= geo.ring_size)
+		return;
+	slot = take_slot();
 	if (slot < 0)
 		return;
 	write_empty_packet(pool + off.pool_slots + (uint64_t)slot * geo.slot_stride + EUROPA_HEADROOM, mac, tagged);
