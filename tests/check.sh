@@ -9,6 +9,7 @@
 #
 # Up to $RETRIES (3) tests that fail on network namespaces, or in the emulated machine, are run once more, alone: who else uses the machine
 # may have been in the way. If all of them pass they count as passed, and are named at the end as unsteady, each with its first failure.
+# So is an emulated machine that stood still and was booted again.
 #
 #   unit         the cmocka programs in $UNIT_TESTS
 #   san          the same under AddressSanitizer and UBSan; $TSAN_TESTS under ThreadSanitizer
@@ -233,6 +234,7 @@ suite_vm()
 	passed=$((passed + good))
 	skipped=$((skipped + skipped_here))
 	mapfile -t -O ${#skips[@]} skips <"$out/vm.skips"
+	[ ! -e "$out/vm.unsteady" ] || mapfile -t -O ${#unsteady[@]} unsteady <"$out/vm.unsteady"
 	[ "$bad" = 0 ] || retry vm "$bad" run_vm 400
 }
 
