@@ -9,10 +9,11 @@ unit-programs: $(UNIT_TESTS)
 tsan-programs: $(TSAN_TESTS)
 fuzz-programs: $(FUZZ_PROGRAMS)
 
-# What only tests and measurements run. (udpgen and recvfrom_fwd are described in docs/performance.md.)
+# What only tests and measurements run. (udpgen, recvfrom_fwd and super_fwd are described in docs/performance.md.)
 $(eval $(call program,tests/udpgen,tests/bench/udpgen.c,-lpthread))
 $(eval $(call program,tests/prefixes,tests/bench/prefixes.c,))
 $(eval $(call program,tests/recvfrom_fwd,tests/bench/recvfrom_fwd.c,))
+$(eval $(call program,tests/super_fwd,tests/bench/super_fwd.c,-lpthread))
 $(eval $(call program,tests/tcpstream,tests/integration/tcpstream.c,-lpthread))
 $(eval $(call program,tests/cycles,tests/bench/cycles.c,))
 $(O)/tests/cycles: $(O)/lib/libcore.a
@@ -28,7 +29,7 @@ INTEGRATION_PROGRAMS := $(addprefix $(O)/tests/,udpgen tcpstream hostile probe n
 # With FAULTS=1: what is told to fail, or killed, at one step after the other.
 FAULTY := $(addprefix $(O)/bin/,criu/europa-enter.so europa europa-init europad europa-run europa-checkpoint europa-restore)
 faulty: $(FAULTY)
-BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen prefixes recvfrom_fwd exit0 latency cycles neighbour hostile)
+BENCH_PROGRAMS += $(addprefix $(O)/tests/,udpgen prefixes recvfrom_fwd super_fwd exit0 latency cycles neighbour hostile)
 
 CHECK = $(Q)O='$(O)' MAKE='$(MAKE)' UNIT_TESTS='$(UNIT_TESTS)' TSAN_TESTS='$(TSAN_TESTS)' \
         FUZZERS='$(FUZZERS)' tests/check.sh

@@ -496,6 +496,19 @@ class SocketRouter(ProgramRouter):
         return self.router.popen(BUILD / "tests/recvfrom_fwd", "in", "out", self.sink.mac(self.right))
 
 
+class SuperSocketRouter(ProgramRouter):
+    title = "recv/send forwarder of super-packets"
+
+    def __init__(self, letter="s"):
+        super().__init__(letter)
+        # Nobody answers for the router's addresses.
+        for host, device, address, side in ((self.gen, self.left, "10.0.0.1", "in"), (self.sink, self.right, "10.0.1.1", "out")):
+            host.run("ip", "neigh", "replace", address, "lladdr", self.router.mac(side), "dev", device)
+
+    def start(self):
+        return self.router.popen(BUILD / "tests/super_fwd", "in", self.gen.mac(self.left), "out", self.sink.mac(self.right))
+
+
 class EuropaRouter(Path3):
     """
     Between the vNICs' own devices on europad, whose ends are veth. The module's own devices have no such end: a frame that is sent to them is

@@ -11,7 +11,7 @@ from parts import POOLS, pick
         "set style data histograms\nset style fill solid 0.7\nset ylabel 'Gbit/s'\nset yrange [0:]\nplot file using \"gbps\":xtic(1) notitle",
         """iperf3 over veth, one stream, offloads as Linux sets them, nothing pinned; sender and receiver: their CPU in percent.""")
 def figure7a():
-    paths = [bench.EuropaRouter(), bench.KernelRouter()]
+    paths = [bench.EuropaRouter(), bench.SuperSocketRouter(), bench.KernelRouter()]
     with bench.iperf_servers(paths):
         for (path,) in in_turns("figure7a", paths):
             yield dict(contender=path.title) | bench.iperf(path)
