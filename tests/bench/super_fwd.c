@@ -2,8 +2,7 @@
 /*
  * The plainest router of super-packets in user mode, to measure against: a packet socket at each device, frames with their offloads as they are
  * (PACKET_VNET_HDR), one recv and one send each, and a thread for either direction. What comes in at one device goes out of the other with new MAC
- * addresses and the TTL decremented; no look-up, no checks. Whatever moves frames by packet sockets copies them twice and makes these calls, so
- * this is what a switch in user mode can't be faster than.
+ * addresses and the TTL decremented; no look-up, no checks, and nobody beside it.
  *
  *	super_fwd LEFT LEFT-HOST-MAC RIGHT RIGHT-HOST-MAC
  */
