@@ -122,17 +122,16 @@ static int hear(int supervisor, const sigset_t *ending, struct report *report)
 	auto_close int signals = signalfd(-1, ending, SFD_CLOEXEC);
 	struct pollfd wait[] = { { .fd = supervisor, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
 	struct signalfd_siginfo info;
+	bool heard;
 
 	while (poll(wait, 2, -1) < 0 && errno == EINTR)
 		;
 	if (wait[1].revents && read(signals, &info, sizeof info) == sizeof info)
 		return 128 + (int)info.ssi_signo;
-	if (recv(supervisor, report, sizeof *report, 0) != sizeof *report) {
+	heard = recv(supervisor, report, sizeof *report, 0) == sizeof *report;
+	if (heard && !report->status && print_name(report)) {
 		report->status = EXIT_OWN_ERROR;
-		refuse(&report->error, "the supervisor died while it made the virtual router");
-	} else if (!report->status && print_name(report)) {
-		report->status = EXIT_OWN_ERROR;
-	} else if (send(supervisor, "", 1, MSG_NOSIGNAL) != 1) {
+	} else if (!heard || send(supervisor, "", 1, MSG_NOSIGNAL) != 1) {
 		report->status = EXIT_OWN_ERROR;
 		refuse(&report->error, "the supervisor died while it made the virtual router");
 	}

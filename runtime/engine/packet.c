@@ -566,6 +566,12 @@ u32 packet_push(struct packet_socket *s)
 	return r > 0 ? r : 0;
 }
 
+void packet_push_at(struct packet_socket *s, struct port *port)
+{
+	if (unlikely(packet_unsent(s)))
+		flush(s, port);
+}
+
 u32 packet_unsent(const struct packet_socket *s)
 {
 	return s->xsk ? xsk_unsent(s->xsk) : 0;

@@ -71,6 +71,8 @@ u32 packet_lost(const struct packet_socket *socket);
 
 /* A device that was busy, or down, has left frames that were sent: tries again. Returns those that it dropped now. */
 u32 packet_push(struct packet_socket *socket);
+/* The same for a socket that is one port's, where they are counted. */
+void packet_push_at(struct packet_socket *socket, struct port *port);
 /* Those that are still left. */
 u32 packet_unsent(const struct packet_socket *socket);
 /* Sends all n frames (<= VR_BATCH) or counts by cause, at `port`, why not; but for those that the device leaves for packet_push. */

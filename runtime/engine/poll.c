@@ -414,6 +414,12 @@ static bool spins_in_vain(const struct engine *engine)
 
 /* ---- the thread ---- */
 
+static void begin_stint(struct engine *engine)
+{
+	engine->rang = false;
+	engine->stint_us = monotonic_us();
+}
+
 /*
  * Who is woken on a CPU doesn't always take it from who has it, and then waits for the next tick, up to 4 ms away: a VR, and its packets with it,
  * for as long as a neighbour's flood leaves this thread no time to sleep.
@@ -425,8 +431,7 @@ static void let_the_woken_run(struct engine *engine)
 	pthread_mutex_unlock(&engine->lock);
 	sched_yield();
 	pthread_mutex_lock(&engine->lock);
-	engine->rang = false;
-	engine->stint_us = monotonic_us();
+	begin_stint(engine);
 }
 
 static void step_aside(struct engine *engine)
@@ -463,8 +468,7 @@ static void *poll_thread(void *arg)
 		if (cycles() - idle_since > spin || spins_in_vain(engine)) {
 			engine->vain++;
 			sleep_on(engine, &watch);
-			engine->rang = false;
-			engine->stint_us = monotonic_us();
+			begin_stint(engine);
 			/* Woken for nothing, it sleeps again at once: who kicks without work doesn't buy spinning. */
 		}
 	}

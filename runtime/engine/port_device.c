@@ -28,14 +28,6 @@ static void count_lost(struct port_device *device)
 	device->counted_us = device->engine->now_us;
 }
 
-static void push(struct port_device *device)
-{
-	u32 lost = packet_push(device->socket);
-
-	if (unlikely(lost))
-		port_drop(&device->port, EUROPA_DROP_TX_FULL, lost);
-}
-
 static unsigned device_receive(struct port *port, unsigned budget)
 {
 	struct port_device *device = device_of(port);
@@ -45,7 +37,7 @@ static unsigned device_receive(struct port *port, unsigned budget)
 	bool waited = port->full_since_us, losing = false;
 	unsigned cost;
 
-	push(device);
+	packet_push_at(socket, port);
 	for (cost = 0; cost < budget && packet_peek(socket, &frame); cost += rx_cost(frame.meta.len)) {
 		if (unlikely(port_should_wait(port, frame.meta.len, device->engine))) {
 			losing |= device->engine->now_us - device->counted_us > PORT_PATIENCE_US;

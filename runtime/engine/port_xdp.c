@@ -79,14 +79,6 @@ static void count_lost(struct port_xdp *x)
 	x->counted_us = x->engine->now_us;
 }
 
-static void push(struct port_xdp *x)
-{
-	u32 lost = packet_push(x->sender);
-
-	if (unlikely(lost))
-		port_drop(&x->port, EUROPA_DROP_TX_FULL, lost);
-}
-
 /*
  * Frames are lost only while the ring is full, and only this empties it: so whenever some were, the next look finds it so, and what is lost after
  * that look the one after it.
@@ -99,7 +91,7 @@ static unsigned xdp_receive(struct port *port, unsigned budget)
 	unsigned cost;
 	u8 *data;
 
-	push(x);
+	packet_push_at(x->sender, port);
 	for (cost = 0; cost < budget && xsk_peek(x->xsk, &data, &len); cost += rx_cost(len)) {
 		struct europa_slot meta = describe(data, len, now_us);
 
