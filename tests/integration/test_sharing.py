@@ -7,9 +7,7 @@ Several vNICs on one NIC, told apart by rule, and vNICs joined to each other.
 
 Every VR is nullfwd over two vNICs: what it takes in on vNIC 0 comes out at its device <vr>-v1, where the test listens.
 """
-import os
 import re
-import signal
 
 import pytest
 from scapy.layers.inet import IP, UDP
@@ -17,7 +15,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
-from conftest import IMAGES, SWITCH, process_state, wait_for
+from conftest import IMAGES, SWITCH, process_state, stopped, wait_for
 
 ME, ANY = "02:00:00:00:00:0a", "02:00:00:00:00:ff"
 
@@ -163,14 +161,11 @@ def test_a_nic_that_goes_down_mixes_nothing_up(shared):
     shared.add("", "--mtu", 9000)
     long = [bytes(Ether(src=ME, dst=shared.mac(0)) / IP(dst="192.0.2.9") / UDP(sport=9, dport=9) / (b"%04d" % n * 1000)) for n in range(4)]
     (pid,) = shared.europa.switch_pids()
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stopped(pid):
         for frame in long[:3]:
             shared.wire.send(frame)
         for state in ("down", "up"):
             shared.europa.home.ip("link", "set", "nic", state)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     wait_for(lambda: shared.vrs[0].stat()["vnics"][0]["rx_packets"] >= 3, "those that have waited")
     shared.wire.send(long[3])
     seen = shared.sides[0].until(lambda frame: bytes(frame) == long[3])
@@ -183,13 +178,10 @@ def test_what_a_nic_lost_at_the_end_of_a_burst_is_said_when_it_is_left(shared):
     vr = shared.add("")
     sent = bytes(ip(mac=shared.mac(0)))
     (pid,) = shared.europa.switch_pids()
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stopped(pid):
         wait_for(lambda: process_state(pid) == "T", "europad to stop")
         for _ in range(3000):
             shared.wire.send(sent)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     log = shared.europa.run_dir / "switch.log"
     vr.kill()
     said = wait_for(lambda: re.search(r"nic: the kernel dropped (\d+) frames", log.read_text()), "the switch to say so")
