@@ -567,7 +567,7 @@ def slowed(rate):
     return rate // options.slower
 
 
-RATES = [slowed(1000 * k) for k in (100, 150, 200, 300, 400, 500, 600, 700, 850, 1000, 1200, 1500)]
+RATES = [slowed(1000 * k) for k in (100, 150, 200, 300, 400, 500, 600, 700, 850, 1000, 1200, 1500, 2000, 2500)]
 
 
 def offer(path, rate):

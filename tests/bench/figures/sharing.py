@@ -36,7 +36,7 @@ def fairness():
 
 
 COUNTS = [1, 2, 4, 7, 10]
-RATES = [slowed(1000 * k) for k in (300, 450, 600, 900)]
+RATES = [slowed(1000 * k) for k in (400, 600, 800, 1000, 1400)]
 SHARERS = [bench.EuropaRouter.title, bench.KernelRouter.title]
 
 
