@@ -19,9 +19,10 @@ RULES_TESTED := runtime/engine/rules.c kmod/core/rule.c runtime/engine/protocol.
 $(eval $(call program,tests/rules_test,tests/unit/rules_test.c $(RULES_TESTED),-lcmocka))
 $(eval $(call program,tests/protocol_test,tests/unit/protocol_test.c $(RULES_TESTED),-lcmocka))
 $(eval $(call program,tests/port_test,tests/unit/port_test.c runtime/engine/port.c,-lcmocka))
+$(eval $(call program,tests/spin_test,tests/unit/spin_test.c,-lcmocka))
 $(eval $(call program,tests/packet_test,tests/unit/packet_test.c $(addprefix runtime/engine/,packet.c xsk.c port.c log.c) runtime/error.c,-lcmocka -lpthread))
 $(O)/tests/port_test $(O)/tests/packet_test: $(O)/lib/libcore.a
-UNIT_TESTS += $(addprefix $(O)/tests/,rules_test protocol_test port_test packet_test)
+UNIT_TESTS += $(addprefix $(O)/tests/,rules_test protocol_test port_test packet_test spin_test)
 $(eval $(call fuzzer,rules_fuzz,tests/fuzz/rules_fuzz.c $(RULES_TESTED) kmod/core/classify.c,))
 
 # The unit, with europad's path as it is installed.

@@ -44,7 +44,6 @@ struct engine {
 	u32 now_us;                /* CLOCK_MONOTONIC at the start of the round: slots' time stamps */
 	u32 watched_us;            /* when the watchdog looked last */
 	bool full;                 /* in this round frames had to wait for room */
-	u32 vain;                  /* spins in a row that nothing came of */
 	bool rang;                 /* a VR was woken since this thread last let go of its CPU */
 	u32 stint_us;              /* when that was */
 	pthread_t poll_thread;

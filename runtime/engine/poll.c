@@ -23,15 +23,14 @@
 #include "runtime/engine/member.h"
 #include "runtime/engine/nic.h"
 #include "runtime/engine/port.h"
+#include "runtime/engine/spin.h"
 
 #define MEMBER_BUDGET  VR_BATCH        /* a member a round and direction, in frames of the usual size */
 #define NIC_BUDGET     128u    /* a shared NIC a round, likewise */
 #define FREE_BUDGET    256u    /* slots that a member has dropped, a round */
 #define WATCH_US       500000u /* between two looks for what makes no progress */
 #define STINT_US       50u     /* of work on end, then whom it woke on this CPU has his turn */
-#define SPIN_US        30u     /* without work, before going to sleep: the CPU may be somebody else's who makes work */
-#define VAIN_SPINS     4u      /* in a row, then the VR wants this CPU to make room, */
-#define VAIN_TRIES     64u     /* and only one in so many is tried */
+#define SPIN_US        30u     /* without work, before going to sleep */
 
 /* What a sleep is to end for, and whose it is. */
 struct watch {
@@ -403,15 +402,6 @@ static void sleep_on(struct engine *engine, struct watch *w)
 		look_at(engine, w);
 }
 
-/*
- * While frames wait for room only a VR can make work. Where that is on another CPU it takes no longer than a spin; where it is on this one, a spin
- * keeps it from it, and the sleep that it delays is all the same.
- */
-static bool spins_in_vain(const struct engine *engine)
-{
-	return engine->full && engine->vain > VAIN_SPINS && engine->vain % VAIN_TRIES;
-}
-
 /* ---- the thread ---- */
 
 static void begin_stint(struct engine *engine)
@@ -442,34 +432,32 @@ static void step_aside(struct engine *engine)
 	pthread_mutex_lock(&engine->lock);
 }
 
+/* Woken for nothing, it sleeps again at once: who kicks without work doesn't buy spinning. */
 static void *poll_thread(void *arg)
 {
 	struct engine *engine = arg;
 	struct watch watch = { 0 };
-	u64 spin = SPIN_US * cycles_per_us(), idle_since = 0;
+	struct spin spin = { .limit = SPIN_US * cycles_per_us() };
 
 	pthread_setname_np(pthread_self(), "europad-poll");
 	prctl(PR_SET_TIMERSLACK, 1);
 	pthread_mutex_lock(&engine->lock);
 	while (!engine->stop) {
+		u64 start = cycles();
+		unsigned work;
+
 		if (unlikely(atomic_load_explicit(&engine->waiting, memory_order_relaxed))) {
 			step_aside(engine);
 			continue;
 		}
-		if (serve_all(engine)) {
-			if (idle_since)
-				engine->vain = 0;
-			idle_since = 0;
+		work = serve_all(engine);
+		if (work) {
+			spin_found_work(&spin, start, work);
 			let_the_woken_run(engine);
-			continue;
-		}
-		if (!idle_since)
-			idle_since = cycles();
-		if (cycles() - idle_since > spin || spins_in_vain(engine)) {
-			engine->vain++;
+		} else if (!spin_goes_on(&spin, start, engine->full)) {
+			spin_sleeps(&spin);
 			sleep_on(engine, &watch);
 			begin_stint(engine);
-			/* Woken for nothing, it sleeps again at once: who kicks without work doesn't buy spinning. */
 		}
 	}
 	pthread_mutex_unlock(&engine->lock);
