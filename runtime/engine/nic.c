@@ -57,7 +57,7 @@ static int open_sockets(struct nic *nic, struct error *e)
 
 static int open_wire(struct nic *nic, struct error *e)
 {
-	int r = packet_open(&nic->socket, e);
+	int r = packet_open(&nic->socket, PACKET_FRAMES_SHARED, e);
 
 	if (r == 0)
 		r = packet_bind(nic->socket, nic->ifindex, true, e);

@@ -17,9 +17,9 @@
 #include "runtime/engine/xsk.h"
 #include "runtime/error.h"
 
-#define FRAME_BYTES   2048u             /* a frame of the usual MTU, and the kernel's header */
-#define FRAMES        2048u             /* what comes while the poll thread is kept from its CPU for some milliseconds */
-#define BLOCK_BYTES   (64u << 10)
+/* Of the usual MTU, and the kernel's header. An odd number of cache lines: with 32 all frames would begin in a 32nd of the cache's sets. */
+#define FRAME_BYTES   (31u * EUROPA_CACHE_LINE)
+#define BLOCK_FRAMES  64u               /* the kernel wants whole pages: 31 of them */
 #define QUEUE_BYTES   (16 << 20)        /* super-packets that wait on the socket */
 #define SPARES        4u
 #define MACS          (2 * ETH_ALEN)
@@ -52,10 +52,10 @@ static int set_up_to_send(struct packet_socket *s)
 static int set_up_to_receive(struct packet_socket *s)
 {
 	const struct tpacket_req req = {
-		.tp_block_size = BLOCK_BYTES,
-		.tp_block_nr = FRAMES * FRAME_BYTES / BLOCK_BYTES,
+		.tp_block_size = BLOCK_FRAMES * FRAME_BYTES,
+		.tp_block_nr = s->frames / BLOCK_FRAMES,
 		.tp_frame_size = FRAME_BYTES,
-		.tp_frame_nr = FRAMES,
+		.tp_frame_nr = s->frames,
 	};
 	const int bytes = QUEUE_BYTES;
 
@@ -65,7 +65,7 @@ static int set_up_to_receive(struct packet_socket *s)
 	    setsockopt(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0 ||
 	    setsockopt(s->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof req) < 0)
 		return -errno;
-	s->ring = mmap(NULL, FRAMES * FRAME_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, s->fd, 0);
+	s->ring = mmap(NULL, s->frames * FRAME_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, s->fd, 0);
 	if (s->ring == MAP_FAILED) {
 		s->ring = NULL;
 		return -errno;
@@ -85,7 +85,8 @@ static struct packet_batch *make_batch(void)
 	return b;
 }
 
-static int open_socket(struct packet_socket **socket_, struct xsk *xsk, bool receives, struct error *e)
+/* frames: 0 for a socket that only sends. */
+static int open_socket(struct packet_socket **socket_, struct xsk *xsk, u32 frames, struct error *e)
 {
 	struct packet_socket *s = calloc(1, sizeof *s);
 	int r;
@@ -95,12 +96,13 @@ static int open_socket(struct packet_socket **socket_, struct xsk *xsk, bool rec
 			xsk_close(xsk);
 		return fail(e, ENOMEM, "packet socket");
 	}
+	s->frames = frames;
 	s->batch = make_batch();
 	/* Protocol 0: nothing comes in before packet_bind. */
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	s->xsk = xsk;
 	r = s->fd < 0 ? -errno : !s->batch ? -ENOMEM : set_up_to_send(s);
-	if (r == 0 && receives)
+	if (r == 0 && frames)
 		r = set_up_to_receive(s);
 	if (r < 0) {
 		packet_close(s);
@@ -110,14 +112,14 @@ static int open_socket(struct packet_socket **socket_, struct xsk *xsk, bool rec
 	return 0;
 }
 
-int packet_open(struct packet_socket **socket_, struct error *e)
+int packet_open(struct packet_socket **socket_, u32 frames, struct error *e)
 {
-	return open_socket(socket_, xsk_open(0), true, e);
+	return open_socket(socket_, xsk_open(0), frames, e);
 }
 
 int packet_open_sender(struct packet_socket **socket_, struct xsk *xsk, struct error *e)
 {
-	return open_socket(socket_, xsk, false, e);
+	return open_socket(socket_, xsk, 0, e);
 }
 
 static int bind_to(struct packet_socket *s, int ifindex, u16 protocol, struct error *e)
@@ -152,7 +154,7 @@ int packet_bind(struct packet_socket *s, int ifindex, bool promiscuous, struct e
 void packet_close(struct packet_socket *s)
 {
 	if (s->ring)
-		munmap(s->ring, FRAMES * FRAME_BYTES);
+		munmap(s->ring, s->frames * FRAME_BYTES);
 	if (s->fd >= 0)
 		close(s->fd);
 	if (s->xsk)
@@ -203,7 +205,7 @@ static void *prepare(void *unused)
 		struct error e = { 0 };
 		struct packet_socket *s;
 
-		failed = packet_open(&s, &e) < 0;
+		failed = packet_open(&s, PACKET_FRAMES, &e) < 0;
 		if (failed)
 			note("no spare socket: %s", e.text);
 		else
@@ -240,7 +242,7 @@ int packet_get(struct packet_socket **socket_, struct error *e)
 	pthread_cond_signal(&spares.wanted);
 	pthread_mutex_unlock(&spares.lock);
 	if (!s)
-		return packet_open(socket_, e);
+		return packet_open(socket_, PACKET_FRAMES, e);
 	*socket_ = s;
 	return 0;
 }
@@ -277,7 +279,7 @@ static void meta_from_vlan(struct europa_slot *meta, u32 status, u16 tci, u16 tp
 
 static struct tpacket2_hdr *ring_frame(const struct packet_socket *s, u32 head)
 {
-	return (struct tpacket2_hdr *)(s->ring + (head & (FRAMES - 1)) * FRAME_BYTES);
+	return (struct tpacket2_hdr *)(s->ring + (head & (s->frames - 1)) * FRAME_BYTES);
 }
 
 bool packet_peek(struct packet_socket *s, struct packet_frame *f)

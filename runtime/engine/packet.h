@@ -19,9 +19,17 @@ struct error;
 struct port;
 struct xsk;
 
+/*
+ * How many a ring holds: what comes while the poll thread is kept from its CPU. Each is written and read in turn, and what there is of all rings
+ * together should stay in a CPU's cache; so a vNIC's own device has as many as a NIC's queue, and a NIC that many VRs share more.
+ */
+#define PACKET_FRAMES         512u
+#define PACKET_FRAMES_SHARED  2048u
+
 struct packet_socket {
 	int fd;
 	u8 *ring;                       /* NULL: it only sends */
+	u32 frames;                     /* in it: a power of two */
 	u32 head;                       /* of the ring: the frame that comes next */
 	struct packet_batch *batch;     /* what sendmmsg wants, set up once */
 	struct xsk *xsk;                /* NULL: there is none for this device */
@@ -37,9 +45,9 @@ struct packet_frame {
 
 /*
  * In the calling thread's network namespace, bound to no device yet: takes tens of milliseconds. packet_get, in
- * the switch's own namespace, takes one that is ready, where there is one.
+ * the switch's own namespace, takes one of PACKET_FRAMES that is ready, where there is one.
  */
-int packet_open(struct packet_socket **socket, struct error *e);
+int packet_open(struct packet_socket **socket, u32 frames, struct error *e);
 int packet_get(struct packet_socket **socket, struct error *e);
 /* A thread that keeps some ready, in the calling thread's namespace. */
 int packet_start_spares(struct error *e);

@@ -151,17 +151,18 @@ def numbered(wire, count):
 @pytest.mark.skipif(SWITCH == "kmod", reason="the module has no queue in front of the VR")
 @pytest.mark.parametrize("links", [[], BY_XDP])
 def test_what_comes_while_a_vr_is_stopped_waits_for_it(europa, a, b, links):
-    """Up to what the device's queue holds alone, should europad wait for a CPU as well; what it can't is counted while the VR is still stopped."""
+    """Up to what its rxRing and the device's queue hold, 1024 and 512; what they can't is counted while the VR is still stopped."""
+    burst = 1400
     routed = Routed(europa, a, b, *links)
     wait_for(lambda: routed.a.ping("10.0.1.2", 1), "pings to pass")
     wire = routed.europa.wire(routed.b, routed.right)
     send = ("--device", routed.left, "--to", routed.vr.state()["vnics"][0]["mac"], "--dst", "10.0.1.2", "--rate", 10000, "--sequence")
     (data_plane,) = [pid for pid in routed.vr.pids() if process_name(pid) == "ipfwd"]
     with stopped(data_plane):
-        routed.a.run(BUILD / "tests" / "udpgen", *send, "--count", 2000)
+        routed.a.run(BUILD / "tests" / "udpgen", *send, "--count", burst)
         vnic = routed.vr.stat()["vnics"][0]
-        assert vnic["rx_packets"] < 2000 and vnic["drops"]["rx_ring_full"] == 0
-    assert numbered(wire, 2000) == list(range(2000))
+        assert vnic["rx_packets"] < burst and vnic["drops"]["rx_ring_full"] == 0
+    assert numbered(wire, burst) == list(range(burst))
     assert "tx_full" not in routed.vr.stat()["counters"]
 
     before = routed.vr.stat()["vnics"][0]["rx_packets"]

@@ -46,7 +46,7 @@ static int make(void **state)
 	/* It would send as well. */
 	run("[ ! -e /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6");
 	run("ip link add near type veth peer name far && ip link set near up && ip link set far up");
-	assert_int_equal(packet_open(&sock, &e), 0);
+	assert_int_equal(packet_open(&sock, PACKET_FRAMES, &e), 0);
 	assert_int_equal(packet_bind(sock, (int)if_nametoindex("near"), false, &e), 0);
 	return 0;
 }
@@ -143,7 +143,7 @@ static void nothing_overtakes_what_waits(void **state)
 
 	needs_xdp();
 	run("ip link set far mtu 2000 && ip link set near mtu 2000");
-	assert_int_equal(packet_open(&listener, &e), 0);
+	assert_int_equal(packet_open(&listener, PACKET_FRAMES, &e), 0);
 	assert_int_equal(packet_bind(listener, (int)if_nametoindex("far"), true, &e), 0);
 	run("ip link set near down");
 	send_frames();
