@@ -5,8 +5,9 @@
  *	latency --from NETNS:DEV --to NETNS:DEV --mac MAC --dst ADDRESS [--src ADDRESS] [--rate PPS] [--seconds S] [--port N]
  *
  * UDP packets go out of the first device and are expected at the second, each with its number and the time at which it was sent. The
- * time of arrival is the kernel's (SO_TIMESTAMPNS), so that this program's own waiting for a CPU is in no figure. At low rates each
- * packet finds everybody asleep: that is what a wake-up costs.
+ * time of arrival is the kernel's (SO_TIMESTAMPNS), and who sends is before all others on his CPU, so that this program's own waiting for a
+ * CPU is in no figure: it would end in a burst of all that should have been sent meanwhile. At low rates each packet finds everybody
+ * asleep: that is what a wake-up costs.
  *
  * Prints one line: sent, received, lost, then microseconds: minimum, the 50th, 90th, 99th and 99.9th percentile, maximum.
  */
@@ -144,6 +145,15 @@ static void make_frame(uint8_t frame[SIZE], const uint8_t src_mac[6])
 	put16(frame + 38, SIZE - 34);
 }
 
+static void be_steady(void)
+{
+	const struct sched_param first = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_FIFO, &first) < 0)
+		fprintf(stderr, "latency: no real-time priority (%s): it waits for its CPU like everybody, and makes up for it by bursts\n",
+			strerror(errno));
+}
+
 static void send_all(const uint8_t src_mac[6])
 {
 	uint8_t frame[SIZE] = { 0 };
@@ -152,6 +162,7 @@ static void send_all(const uint8_t src_mac[6])
 
 	make_frame(frame, src_mac);
 	payload->magic = MAGIC;
+	be_steady();
 	for (uint64_t n = 0; n < count; n++) {
 		uint64_t due = start + (uint64_t)((double)n * 1e9 / want.rate);
 		const struct timespec at = { .tv_sec = (time_t)(due / 1000000000), .tv_nsec = (long)(due % 1000000000) };

@@ -70,8 +70,7 @@ def dying(directory, cpus):
 
     def live_and_die():
         while not over.is_set():
-            run("taskset", "--cpu-list", cpus, BUILD / "bin/europa-run", "--rm", "--name", f"{bench.STEM}die", "--cpu", "25%", "--cpuset", cpus,
-                *NO_PORTS, image, "die", check=False)
+            run(BUILD / "bin/europa-run", "--rm", "--name", f"{bench.STEM}die", "--cpu", "25%", "--cpuset", cpus, *NO_PORTS, image, "die", check=False)
     loop = threading.Thread(target=live_and_die)
     loop.start()
     try:
@@ -84,9 +83,40 @@ def dying(directory, cpus):
 NEIGHBOURS = {"alone": nobody, "spins": spinning, "floods": flooding, "is flooded": flooded, "dies and restarts": dying, "is hostile": hostile}
 
 
-EVERYWHERE = f"0-{os.cpu_count() - 1}"
 SHARED, APART = "shared", "its own"
-TO_THE_NEIGHBOUR = {SHARED: EVERYWHERE, APART: str(bench.GENERATOR_CPU)}
+EVERYWHERE = range(os.cpu_count())
+TO_THE_ROUTER = {SHARED: EVERYWHERE, APART: [bench.ROUTER_CPU]}
+TO_THE_NEIGHBOUR = {SHARED: EVERYWHERE, APART: [bench.GENERATOR_CPU]}
+WORKERS = Path("/sys/devices/virtual/workqueue/cpumask")
+
+
+def poll_threads():
+    return [thread for pid in bench.switch_pids() for thread in map(int, os.listdir(f"/proc/{pid}/task"))
+            if Path(f"/proc/{pid}/task/{thread}/comm").read_text() == "europad-poll\n"]
+
+
+def move(threads, cpus):
+    for thread in threads:
+        os.sched_setaffinity(thread, cpus)
+
+
+@contextlib.contextmanager
+def all_others_on(cpus):
+    """
+    This program and what it starts, whoever in the switch doesn't forward, and the kernel's workers, one of which ends a network namespace: a fork
+    or the end of a namespace takes longer than a packet may, and a neighbour that dies again and again makes many of them.
+    """
+    before = WORKERS.read_text()
+    pids = [os.getpid(), *bench.switch_pids()]
+    forwarding = poll_threads()
+    others = [thread for pid in pids for thread in map(int, os.listdir(f"/proc/{pid}/task")) if thread not in forwarding]
+    move(others, cpus)
+    WORKERS.write_text(f"{sum(1 << cpu for cpu in cpus):x}")
+    try:
+        yield
+    finally:
+        WORKERS.write_text(before)
+        move(others, EVERYWHERE)
 
 
 @figure("isolation", "A router beside a neighbour with a quarter of a CPU that ...", ["cpu", "neighbour"], ["loss", "p50", "p99", "p999"],
@@ -94,16 +124,18 @@ TO_THE_NEIGHBOUR = {SHARED: EVERYWHERE, APART: str(bench.GENERATOR_CPU)}
         f"who = \"strcol('neighbour').(strcol('cpu') eq '{APART}' ? ', apart' : '')\"\nplot "
         + ", ".join(f"file using \"{y}\":xtic(@who) title '{y}'" for y in ("p50", "p99", "p999")),
         f"""ipfwd on {bench.SWITCH} over veth with a steady 20,000 packets/s, whose losses are counted by their numbers and whose time is taken,
-        beside one other VR on the same switch. cpu {SHARED}: nothing is pinned. {APART}: the router and its switch keep to CPU
-        {bench.ROUTER_CPU}; the neighbour (by --cpuset), the generator and the sink to the other.""")
+        beside one other VR on the same switch. cpu {SHARED}: nothing is pinned. {APART}: CPU {bench.ROUTER_CPU} is for the router and for the
+        switch's thread that forwards; the neighbour (by --cpuset), the generator, the sink, the switch's other threads and the kernel's unbound
+        workers (/sys/devices/virtual/workqueue/cpumask) keep to the other.""")
 def isolation():
     path = bench.EuropaRouter()
-    routers = bench.switch_pids() + path.vr.pids()
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)                    # a VR's root is no root out here
         for cpu, who in in_turns("isolation", TO_THE_NEIGHBOUR, NEIGHBOURS):
-            bench.pin(routers, *(range(os.cpu_count()) if cpu == SHARED else [bench.ROUTER_CPU]))
-            with NEIGHBOURS[who](directory, TO_THE_NEIGHBOUR[cpu]):
+            cpus = TO_THE_NEIGHBOUR[cpu]
+            bench.pin(path.vr.pids(), *TO_THE_ROUTER[cpu])
+            move(poll_threads(), TO_THE_ROUTER[cpu])
+            with all_others_on(cpus), NEIGHBOURS[who](directory, ",".join(map(str, cpus))):
                 time.sleep(0.3)
-                times = latency(path, 20000, max(2, options.seconds), cpus=TO_THE_NEIGHBOUR[cpu])
+                times = latency(path, 20000, max(2, options.seconds))
                 yield dict(cpu=cpu, neighbour=who) | pick(times, "loss", "p50", "p99", "p999")
