@@ -2,9 +2,9 @@
 /*
  * Whether europad's poll thread looks for work once more, or sleeps. Times are cycles (cycles.h), of which the caller reads the clock.
  *
- * Where whoever makes work, a VR or a NIC's softirq, is on another CPU, a spin spares both a wake-up. Where he is on this one it keeps him from it, and
- * the sleep that it delays comes all the same. Which of them it is nobody says; but of spins of the second kind nothing ever comes. While frames
- * come one by one the thread spins in any case: a packet may be faster by it, and nobody lacks what it costs.
+ * Where whoever makes work, a VR or a NIC's softirq, is on another CPU, a spin spares both a wake-up. Where he is on this one it keeps him from it,
+ * and the sleep that it delays comes all the same. Which of them it is nobody says; but of spins of the second kind nothing ever comes. While
+ * frames come one by one the thread spins in any case: a packet may be faster by it, and nobody lacks what it costs.
  */
 #ifndef EUROPA_ENGINE_SPIN_H
 #define EUROPA_ENGINE_SPIN_H

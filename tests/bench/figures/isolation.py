@@ -70,7 +70,8 @@ def dying(directory, cpus):
 
     def live_and_die():
         while not over.is_set():
-            run(BUILD / "bin/europa-run", "--rm", "--name", f"{bench.STEM}die", "--cpu", "25%", "--cpuset", cpus, *NO_PORTS, image, "die", check=False)
+            run(BUILD / "bin/europa-run", "--rm", "--name", f"{bench.STEM}die", "--cpu", "25%", "--cpuset", cpus, *NO_PORTS, image, "die",
+                check=False)
     loop = threading.Thread(target=live_and_die)
     loop.start()
     try:
