@@ -2,12 +2,14 @@
 /*
  * How long packets take through a router, and how many of them get lost, at a steady rate.
  *
- *	latency --from NETNS:DEV --to NETNS:DEV --mac MAC --dst ADDRESS [--src ADDRESS] [--rate PPS] [--seconds S] [--port N]
+ *	latency --from NETNS:DEV --to NETNS:DEV --mac MAC --dst ADDRESS [--src ADDRESS] [--rate PPS] [--seconds S] [--port N] [--steady]
  *
  * UDP packets go out of the first device and are expected at the second, each with its number and the time at which it was sent. The
- * time of arrival is the kernel's (SO_TIMESTAMPNS), and who sends is before all others on his CPU, so that this program's own waiting for a
- * CPU is in no figure: it would end in a burst of all that should have been sent meanwhile. At low rates each packet finds everybody
- * asleep: that is what a wake-up costs.
+ * time of arrival is the kernel's (SO_TIMESTAMPNS), so that this program's own waiting for a CPU is in no figure. At low rates each
+ * packet finds everybody asleep: that is what a wake-up costs.
+ *
+ * --steady: who sends is a real-time thread. Where somebody else wants his CPU, his waiting would else end in a burst of all that should have been
+ * sent meanwhile. Whom such a thread wakes, the scheduler places on other CPUs than an ordinary one's, so it is not for what a wake-up costs.
  *
  * Prints one line: sent, received, lost, then microseconds: minimum, the 50th, 90th, 99th and 99.9th percentile, maximum.
  */
@@ -46,6 +48,7 @@ static struct {
 	struct in_addr src, dst;
 	double rate, seconds;
 	uint16_t port;
+	bool steady;
 } want = { .rate = 1000, .seconds = 1, .port = 9 };
 
 static int out, in;
@@ -162,7 +165,8 @@ static void send_all(const uint8_t src_mac[6])
 
 	make_frame(frame, src_mac);
 	payload->magic = MAGIC;
-	be_steady();
+	if (want.steady)
+		be_steady();
 	for (uint64_t n = 0; n < count; n++) {
 		uint64_t due = start + (uint64_t)((double)n * 1e9 / want.rate);
 		const struct timespec at = { .tv_sec = (time_t)(due / 1000000000), .tv_nsec = (long)(due % 1000000000) };
@@ -258,7 +262,7 @@ static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "from", 1, NULL, 'f' }, { "to", 1, NULL, 't' }, { "mac", 1, NULL, 'm' }, { "src", 1, NULL, 's' }, { "dst", 1, NULL, 'd' },
-		{ "rate", 1, NULL, 'r' }, { "seconds", 1, NULL, 'S' }, { "port", 1, NULL, 'p' }, { 0 },
+		{ "rate", 1, NULL, 'r' }, { "seconds", 1, NULL, 'S' }, { "port", 1, NULL, 'p' }, { "steady", 0, NULL, 'y' }, { 0 },
 	};
 	uint8_t *m = want.mac;
 	bool ok = true;
@@ -275,13 +279,14 @@ static void parse(int argc, char **argv)
 		case 'r': want.rate = atof(optarg); break;
 		case 'S': want.seconds = atof(optarg); break;
 		case 'p': want.port = (uint16_t)atoi(optarg); break;
+		case 'y': want.steady = true; break;
 		default: ok = false;
 		}
 	}
 	count = (uint64_t)(want.rate * want.seconds);
 	if (!ok || !want.from || !want.to || !want.dst.s_addr || !count || optind < argc) {
 		fputs("usage: latency --from NETNS:DEV --to NETNS:DEV --mac MAC --dst ADDRESS [--src ADDRESS] [--rate PPS] [--seconds S]"
-		      " [--port N]\n", stderr);
+		      " [--port N] [--steady]\n", stderr);
 		exit(2);
 	}
 }

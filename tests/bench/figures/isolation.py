@@ -138,5 +138,5 @@ def isolation():
             move(poll_threads(), TO_THE_ROUTER[cpu])
             with all_others_on(cpus), NEIGHBOURS[who](directory, ",".join(map(str, cpus))):
                 time.sleep(0.3)
-                times = latency(path, 20000, max(2, options.seconds))
+                times = latency(path, 20000, max(2, options.seconds), steady=True)
                 yield dict(cpu=cpu, neighbour=who) | pick(times, "loss", "p50", "p99", "p999")

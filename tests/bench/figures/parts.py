@@ -12,9 +12,9 @@ GENERATORS = ("--vnics", "2", "--link", "0=generator:size=64", "--link", "1=gene
 POOLS = [2, 4, 8, 16, 32, 64, 128, 256]         # slots
 
 
-def latency(path, rate, seconds=None, port=9):
+def latency(path, rate, seconds=None, port=9, steady=False):
     """What tests/latency says about the way from path.gen to path.sink, by name."""
-    words = path.gen.run(PROGRAMS / "latency",
+    words = path.gen.run(PROGRAMS / "latency", *(["--steady"] if steady else []),
                          "--from", f"{path.gen.name}:{path.left}", "--to", f"{path.sink.name}:{path.right}", "--mac", path.mac,
                          "--dst", "10.0.1.2", "--rate", rate, "--seconds", seconds or options.seconds, "--port", port).split()
     said = dict(zip(words[::2], map(float, words[1::2])))
