@@ -19,7 +19,6 @@
 
 /* Of the usual MTU, and the kernel's header. An odd number of cache lines: with 32 all frames would begin in a 32nd of the cache's sets. */
 #define FRAME_BYTES   (31u * EUROPA_CACHE_LINE)
-#define BLOCK_FRAMES  64u               /* the kernel wants whole pages: 31 of them */
 #define QUEUE_BYTES   (16 << 20)        /* super-packets that wait on the socket */
 #define SPARES        4u
 #define MACS          (2 * ETH_ALEN)
@@ -49,11 +48,18 @@ static int set_up_to_send(struct packet_socket *s)
 	return 0;
 }
 
+/* The kernel wants blocks of whole pages: 31, on any machine. */
+static u32 frames_in_block(void)
+{
+	return sysconf(_SC_PAGESIZE) / EUROPA_CACHE_LINE;
+}
+
 static int set_up_to_receive(struct packet_socket *s)
 {
+	const u32 in_block = frames_in_block();
 	const struct tpacket_req req = {
-		.tp_block_size = BLOCK_FRAMES * FRAME_BYTES,
-		.tp_block_nr = s->frames / BLOCK_FRAMES,
+		.tp_block_size = in_block * FRAME_BYTES,
+		.tp_block_nr = s->frames / in_block,
 		.tp_frame_size = FRAME_BYTES,
 		.tp_frame_nr = s->frames,
 	};
@@ -96,7 +102,7 @@ static int open_socket(struct packet_socket **socket_, struct xsk *xsk, u32 fram
 			xsk_close(xsk);
 		return fail(e, ENOMEM, "packet socket");
 	}
-	s->frames = frames;
+	s->frames = frames && frames < frames_in_block() ? frames_in_block() : frames;
 	s->batch = make_batch();
 	/* Protocol 0: nothing comes in before packet_bind. */
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
