@@ -249,8 +249,7 @@ static u32 look(const struct view *view, struct sk_buff *skb, int tci, u16 *targ
 	u32 len = min(skb->len, LOOK_MAX);
 	const u8 *frame = skb_header_pointer(skb, 0, len, bytes);
 
-	rule_look_at(skb);
-	return frame ? classify(view->classifier, frame, len, tci, targets) : 0;
+	return frame ? classify(view->classifier, frame, len, skb, tci, targets) : 0;
 }
 
 /* No memory to look at a frame: nobody knows whose it would have been, so the device counts it. */

@@ -5,7 +5,6 @@
 #include <linux/filter.h>
 #include <linux/inet.h>
 #include <linux/kernel.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -13,8 +12,6 @@
 #include "report.h"
 
 /* ---- filters ---- */
-
-static DEFINE_PER_CPU(struct sk_buff *, looked_at);
 
 static int load_filter(struct rule *rule, const struct europa_attach *attach, struct report *report)
 {
@@ -43,14 +40,9 @@ void rule_release(struct rule *rule)
 	rule->filter = NULL;
 }
 
-void rule_look_at(struct sk_buff *skb)
+bool rule_run_filter(const void *filter, const u8 *frame, u32 len, const void *skb)
 {
-	this_cpu_write(looked_at, skb);
-}
-
-bool rule_run_filter(const void *filter, const u8 *frame, u32 len)
-{
-	return bpf_prog_run_clear_cb(filter, this_cpu_read(looked_at)) != 0;
+	return bpf_prog_run_clear_cb(filter, (struct sk_buff *)skb) != 0;
 }
 
 /* ---- the text ---- */

@@ -7,7 +7,6 @@
 
 struct europa_attach;
 struct report;
-struct sk_buff;
 
 /*
  * The rule that `attach` has, its program loaded where it is a filter; target and mac are the caller's. Reads the caller's memory and has the
@@ -17,8 +16,7 @@ int rule_make(struct rule *rule, const struct europa_attach *attach, struct repo
 /* When nobody can be running the program any more. */
 void rule_release(struct rule *rule);
 
-/* For classifier_init: what it looks at is the sk_buff that rule_look_at has named on this CPU. Softirqs off. */
-bool rule_run_filter(const void *filter, const u8 *frame, u32 len);
-void rule_look_at(struct sk_buff *skb);
+/* For classifier_init: what it looks at is the sk_buff. Softirqs off. */
+bool rule_run_filter(const void *filter, const u8 *frame, u32 len, const void *skb);
 
 #endif

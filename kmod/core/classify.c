@@ -65,6 +65,7 @@ struct classifier {
 struct facts {
 	const u8 *frame;
 	u32 len;
+	const void *whole;      /* what filters are run on */
 	int vlan;               /* -1: not tagged */
 	u16 ethertype;          /* behind the tags */
 	u8 family;              /* 4, 6, or 0: no IP */
@@ -173,12 +174,13 @@ static u32 read_tags(struct facts *f)
 }
 
 /* frame holds an Ethernet header. */
-static void read_facts(struct facts *f, const u8 *frame, u32 len, int vlan_tci)
+static void read_facts(struct facts *f, const u8 *frame, u32 len, const void *whole, int vlan_tci)
 {
 	u32 at;
 
 	f->frame = frame;
 	f->len = len;
+	f->whole = whole;
 	f->vlan = vlan_tci < 0 ? -1 : vlan_tci & VLAN_ID;
 	f->family = 0;
 	f->udp_port = -1;
@@ -425,7 +427,7 @@ static u32 match_filters(const struct classifier *c, const struct facts *f, stru
 	for (i = 0; i < c->nrules; i++) {
 		const struct rule *rule = &c->rules[i];
 
-		if (rule->kind == RULE_FILTER && c->run_filter(rule->filter, f->frame, f->len) &&
+		if (rule->kind == RULE_FILTER && c->run_filter(rule->filter, f->frame, f->len, f->whole) &&
 		    found(rule->target, all))
 			return rule->target;
 	}
@@ -467,7 +469,7 @@ static u32 match_rules(const struct classifier *c, const struct facts *f, struct
 	return NOBODY;
 }
 
-u32 classify(const struct classifier *c, const u8 *frame, u32 len, int vlan_tci, u16 *targets)
+u32 classify(const struct classifier *c, const u8 *frame, u32 len, const void *whole, int vlan_tci, u16 *targets)
 {
 	bool macs_only = c->in_use[RULE_MAC] == c->nrules;
 	bool group;
@@ -478,7 +480,7 @@ u32 classify(const struct classifier *c, const u8 *frame, u32 len, int vlan_tci,
 		return 0;
 	group = frame[0] & 1;
 	if (!macs_only)
-		read_facts(&f, frame, len, vlan_tci);
+		read_facts(&f, frame, len, whole, vlan_tci);
 
 	if (group && (macs_only || f.discovery))
 		return set_list(&c->all, targets);

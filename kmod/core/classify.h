@@ -32,7 +32,8 @@ struct rule {
 
 struct classifier;
 
-typedef bool (*run_filter_fn)(const void *filter, const u8 *frame, u32 len);
+/* whole: as classify() was given it. */
+typedef bool (*run_filter_fn)(const void *filter, const u8 *frame, u32 len, const void *whole);
 
 size_t classifier_memory(void);         /* bytes for classifier_init's `memory` */
 struct classifier *classifier_init(void *memory, run_filter_fn run_filter);
@@ -48,8 +49,9 @@ bool classifier_knows(const struct classifier *c, const u8 mac[6]);
 
 /*
  * Targets of a frame, at most CLASSIFY_MAX_TARGETS, into targets[]; returns how many (0: nobody's). vlan_tci < 0:
- * the frame had no tag (a tag inside the frame is looked at as well). Reads at most `len` bytes.
+ * the frame had no tag (a tag inside the frame is looked at as well). Reads at most `len` bytes, which may be the frame's beginning; a filter,
+ * which may ask for the rest or for the length of all, has `whole` for that, the frame as the caller knows it.
  */
-u32 classify(const struct classifier *c, const u8 *frame, u32 len, int vlan_tci, u16 *targets);
+u32 classify(const struct classifier *c, const u8 *frame, u32 len, const void *whole, int vlan_tci, u16 *targets);
 
 #endif

@@ -192,31 +192,28 @@ bool nic_put(struct nic *nic)
 /* A filter is written for frames as they are on the wire: with their tag. */
 static u32 classify_tagged(const struct nic *nic, const u8 *frame, u32 len, const struct europa_slot *meta, u16 *targets)
 {
-	u8 whole[LOOK_MAX + 4];
+	const u32 whole_len = meta->len + 4;
+	u8 tagged[LOOK_MAX + 4];
 
 	if (len > LOOK_MAX)
 		len = LOOK_MAX;
-	memcpy(whole, frame, 12);
-	whole[12] = meta->vlan_proto >> 8;
-	whole[13] = meta->vlan_proto;
-	whole[14] = meta->vlan_tci >> 8;
-	whole[15] = meta->vlan_tci;
-	memcpy(whole + 16, frame + 12, len - 12);
-	return classify(nic->classifier, whole, len + 4, -1, targets);
+	memcpy(tagged, frame, 12);
+	tagged[12] = meta->vlan_proto >> 8;
+	tagged[13] = meta->vlan_proto;
+	tagged[14] = meta->vlan_tci >> 8;
+	tagged[15] = meta->vlan_tci;
+	memcpy(tagged + 16, frame + 12, len - 12);
+	return classify(nic->classifier, tagged, len + 4, &whole_len, -1, targets);
 }
 
 /* len: of what is at `frame`, all of it or its beginning. */
 static u32 whose(const struct nic *nic, const u8 *frame, u32 len, const struct europa_slot *meta, u16 *targets)
 {
-	bool tagged = meta->flags & EUROPA_SLOT_VLAN;
-
-	if (unlikely(nic->filters))
-		rule_look_at(tagged ? meta->len + 4 : meta->len);
-	if (likely(!tagged))
-		return classify(nic->classifier, frame, len, -1, targets);
+	if (likely(!(meta->flags & EUROPA_SLOT_VLAN)))
+		return classify(nic->classifier, frame, len, &meta->len, -1, targets);
 	if (nic->filters && len >= 14)
 		return classify_tagged(nic, frame, len, meta, targets);
-	return classify(nic->classifier, frame, len, meta->vlan_tci, targets);
+	return classify(nic->classifier, frame, len, &meta->len, meta->vlan_tci, targets);
 }
 
 /* As many copies of a frame cost more than one. */

@@ -82,18 +82,11 @@ void rule_release(struct rule *rule)
 	rule->filter = NULL;
 }
 
-static u32 length_of_whole;
-
-void rule_look_at(u32 len)
-{
-	length_of_whole = len;
-}
-
-bool rule_run_filter(const void *filter, const u8 *frame, u32 len)
+bool rule_run_filter(const void *filter, const u8 *frame, u32 len, const void *whole)
 {
 	const struct bpf_program *program = filter;
 
-	return libpcap.run(program->bf_insns, frame, length_of_whole, len) != 0;
+	return libpcap.run(program->bf_insns, frame, *(const u32 *)whole, len) != 0;
 }
 
 /* ---- the text ---- */

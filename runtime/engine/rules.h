@@ -14,9 +14,7 @@ struct error;
 int rule_parse(const char *text, struct rule *rule, struct error *e);
 void rule_release(struct rule *rule);
 
-/* Before filters are run on a frame: its length, of which they may be given the beginning. One thread. */
-void rule_look_at(u32 len);
-/* For classifier_init. */
-bool rule_run_filter(const void *filter, const u8 *frame, u32 len);
+/* For classifier_init: `whole` is a u32, the length of all of the frame. */
+bool rule_run_filter(const void *filter, const u8 *frame, u32 len, const void *whole);
 
 #endif

@@ -19,11 +19,11 @@
 } while (0)
 
 /* The filter's program is the rule: frames whose sixth byte is its number. */
-static bool run_filter(const void *filter, const u8 *frame, u32 len)
+static bool run_filter(const void *filter, const u8 *frame, u32 len, const void *whole)
 {
 	const struct rule *rule = filter;
 
-	demand(len >= 14);
+	demand(len >= 14 && whole == frame);
 	return frame[5] == (u8)rule->number;
 }
 
@@ -53,7 +53,7 @@ static struct classifier *make(struct rule *rules, u32 n, bool backwards, const 
 
 static u32 look(const struct classifier *c, const u8 *frame, u32 len, int tci, u16 *targets, const bool *added)
 {
-	u32 i, n = classify(c, frame, len, tci, targets);
+	u32 i, n = classify(c, frame, len, frame, tci, targets);
 
 	demand(n <= CLASSIFY_MAX_TARGETS);
 	demand(len >= 14 || n == 0);
@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	}
 	for (i = 0; i < MOST_RULES; i++)
 		classifier_remove(other, i);
-	demand(classify(other, frame, size, tci, again) == 0);
+	demand(classify(other, frame, size, frame, tci, again) == 0);
 
 	free(frame);
 	free(c);

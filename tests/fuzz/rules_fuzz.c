@@ -25,6 +25,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void try_rule(const char *text, const uint8_t *frame, size_t len)
 {
 	static void *memory;
+	const u32 whole = len;
 	struct error e = { 0 };
 	struct rule rule;
 	u16 targets[CLASSIFY_MAX_TARGETS];
@@ -38,10 +39,9 @@ static void try_rule(const char *text, const uint8_t *frame, size_t len)
 	if (!memory)
 		memory = malloc(classifier_memory());
 	c = classifier_init(memory, rule_run_filter);
-	rule_look_at(len);
 	rule.target = 7;
 	rule.mac[0] = 2;
-	if (classifier_add(c, &rule) == 0 && classify(c, frame, len, -1, targets) > 1)
+	if (classifier_add(c, &rule) == 0 && classify(c, frame, len, &whole, -1, targets) > 1)
 		abort();
 	rule_release(&rule);
 }

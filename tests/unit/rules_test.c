@@ -121,6 +121,7 @@ static void filters_match_as_tcpdump_does(void **state)
 		{ "filter ether dst 02:00:00:00:00:01", true },
 		{ "filter vlan 5", false },
 	};
+	const u32 len = sizeof udp_frame;
 	size_t i;
 
 	for (i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -128,22 +129,20 @@ static void filters_match_as_tcpdump_does(void **state)
 		struct rule rule;
 
 		assert_int_equal(rule_parse(cases[i].filter, &rule, &e), 0);
-		rule_look_at(sizeof udp_frame);
-		assert_int_equal(rule_run_filter(rule.filter, udp_frame, sizeof udp_frame), cases[i].matches);
+		assert_int_equal(rule_run_filter(rule.filter, udp_frame, len, &len), cases[i].matches);
 		rule_release(&rule);
 	}
 }
 
 static void filters_know_the_length_of_what_they_see_the_beginning_of(void **state)
 {
+	const u32 longer = 1000, shorter = 999;
 	struct error e = { 0 };
 	struct rule rule;
 
 	assert_int_equal(rule_parse("filter greater 1000", &rule, &e), 0);
-	rule_look_at(1000);
-	assert_true(rule_run_filter(rule.filter, udp_frame, sizeof udp_frame));
-	rule_look_at(999);
-	assert_false(rule_run_filter(rule.filter, udp_frame, sizeof udp_frame));
+	assert_true(rule_run_filter(rule.filter, udp_frame, sizeof udp_frame, &longer));
+	assert_false(rule_run_filter(rule.filter, udp_frame, sizeof udp_frame, &shorter));
 	rule_release(&rule);
 }
 
@@ -159,8 +158,7 @@ static void filters_read_no_further_than_the_frame(void **state)
 		u8 *exact = test_malloc(len ? len : 1);
 
 		memcpy(exact, udp_frame, len);
-		rule_look_at(len);
-		assert_false(rule_run_filter(rule.filter, exact, len));
+		assert_false(rule_run_filter(rule.filter, exact, len, &len));
 		test_free(exact);
 	}
 	rule_release(&rule);
