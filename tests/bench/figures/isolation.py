@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bench
 from bench import BUILD, VR, options, run
-from figure import figure, in_turns
+from figure import figure, in_turns, remark
 from parts import PROGRAMS, latency, pick
 
 
@@ -102,21 +102,34 @@ def move(threads, cpus):
 
 
 @contextlib.contextmanager
-def all_others_on(cpus):
-    """
-    This program and what it starts, whoever in the switch doesn't forward, and the kernel's workers, one of which ends a network namespace: a fork
-    or the end of a namespace takes longer than a packet may, and a neighbour that dies again and again makes many of them.
-    """
-    before = WORKERS.read_text()
-    pids = [os.getpid(), *bench.switch_pids()]
-    forwarding = poll_threads()
-    others = [thread for pid in pids for thread in map(int, os.listdir(f"/proc/{pid}/task")) if thread not in forwarding]
-    move(others, cpus)
-    WORKERS.write_text(f"{sum(1 << cpu for cpu in cpus):x}")
+def workers_on(cpus):
+    """The kernel's, one of which ends a network namespace."""
+    try:
+        before = WORKERS.read_text()
+        WORKERS.write_text(f"{sum(1 << cpu for cpu in cpus):x}")
+    except OSError as error:
+        remark(f"The kernel's workers were on all CPUs: {error}")
+        yield
+        return
     try:
         yield
     finally:
         WORKERS.write_text(before)
+
+
+@contextlib.contextmanager
+def all_others_on(cpus):
+    """
+    This program and what it starts, whoever in the switch doesn't forward, and the kernel's workers: a fork or the end of a namespace takes longer
+    than a packet may, and a neighbour that dies again and again makes many of them.
+    """
+    pids, forwarding = [os.getpid(), *bench.switch_pids()], poll_threads()
+    others = [thread for pid in pids for thread in map(int, os.listdir(f"/proc/{pid}/task")) if thread not in forwarding]
+    move(others, cpus)
+    try:
+        with workers_on(cpus):
+            yield
+    finally:
         move(others, EVERYWHERE)
 
 
