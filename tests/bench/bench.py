@@ -161,10 +161,17 @@ def name_of(pid):
     return ""
 
 
+def threads(pids):
+    return [int(thread) for pid in pids for thread in os.listdir(f"/proc/{pid}/task")]
+
+
 def pin(pids, *cpus):
-    for pid in pids:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setaffinity(int(thread), cpus)
+    pin_threads(threads(pids), *cpus)
+
+
+def pin_threads(tids, *cpus):
+    for tid in tids:
+        os.sched_setaffinity(tid, cpus)
 
 
 nice_before, weights_before = {}, {}

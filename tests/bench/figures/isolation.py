@@ -92,13 +92,7 @@ WORKERS = Path("/sys/devices/virtual/workqueue/cpumask")
 
 
 def poll_threads():
-    return [thread for pid in bench.switch_pids() for thread in map(int, os.listdir(f"/proc/{pid}/task"))
-            if Path(f"/proc/{pid}/task/{thread}/comm").read_text() == "europad-poll\n"]
-
-
-def move(threads, cpus):
-    for thread in threads:
-        os.sched_setaffinity(thread, cpus)
+    return [thread for thread in bench.threads(bench.switch_pids()) if bench.name_of(thread) == "europad-poll"]
 
 
 @contextlib.contextmanager
@@ -123,14 +117,14 @@ def all_others_on(cpus):
     This program and what it starts, whoever in the switch doesn't forward, and the kernel's workers: a fork or the end of a namespace takes longer
     than a packet may, and a neighbour that dies again and again makes many of them.
     """
-    pids, forwarding = [os.getpid(), *bench.switch_pids()], poll_threads()
-    others = [thread for pid in pids for thread in map(int, os.listdir(f"/proc/{pid}/task")) if thread not in forwarding]
-    move(others, cpus)
+    forwarding = poll_threads()
+    others = [thread for thread in bench.threads([os.getpid(), *bench.switch_pids()]) if thread not in forwarding]
+    bench.pin_threads(others, *cpus)
     try:
         with workers_on(cpus):
             yield
     finally:
-        move(others, EVERYWHERE)
+        bench.pin_threads(others, *EVERYWHERE)
 
 
 @figure("isolation", "A router beside a neighbour with a quarter of a CPU that ...", ["cpu", "neighbour"], ["loss", "p50", "p99", "p999"],
@@ -148,7 +142,7 @@ def isolation():
         for cpu, who in in_turns("isolation", TO_THE_NEIGHBOUR, NEIGHBOURS):
             cpus = TO_THE_NEIGHBOUR[cpu]
             bench.pin(path.vr.pids(), *TO_THE_ROUTER[cpu])
-            move(poll_threads(), TO_THE_ROUTER[cpu])
+            bench.pin_threads(poll_threads(), *TO_THE_ROUTER[cpu])
             with all_others_on(cpus), NEIGHBOURS[who](directory, ",".join(map(str, cpus))):
                 time.sleep(0.3)
                 times = latency(path, 20000, max(2, options.seconds), steady=True)
