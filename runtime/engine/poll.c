@@ -432,7 +432,6 @@ static void step_aside(struct engine *engine)
 	pthread_mutex_lock(&engine->lock);
 }
 
-/* Woken for nothing, it sleeps again at once: who kicks without work doesn't buy spinning. */
 static void *poll_thread(void *arg)
 {
 	struct engine *engine = arg;
